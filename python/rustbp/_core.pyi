@@ -1,0 +1,133 @@
+"""The native module: the passes, the four equations and the updates, in Rust.
+
+Dimensions, stated once: ``n`` rows (samples), layers ``0 .. L`` of ``size[l]`` neurons; layer 0 is the input, layer L the
+output. ``T`` is float32 or float64, the same for every array of a call. ``coefs[l-1]`` has shape ``(size[l-1], size[l])``
+and ``intercepts[l-1]`` shape ``(size[l],)``; together they are w^l and b^l.
+
+``X`` is an ndarray of shape ``(n, size[0])`` with any strides, or a SciPy CSR matrix or array (int32 or int64 indices).
+``y`` is either a C-contiguous array of ``T``, shape ``(n, size[L])``, or int64 class indices, shape ``(n,)``: one-hot rows
+where the output layer has several neurons, and the 0 or 1 itself where it has one.
+
+Errors: ``ValueError`` for shapes, names and numbers, ``TypeError`` for types, ``ZeroDivisionError`` where the weights of a
+batch sum to zero. Nothing is changed by a call that raises one of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+ACTIVATIONS: tuple[str, ...]
+"""Names for hidden layers."""
+OUTPUT_ACTIVATIONS: tuple[str, ...]
+"""Names for the output layer."""
+COSTS: tuple[str, ...]
+"""Names of costs; the cost is the sum over outputs, averaged over the (weighted) rows of a batch."""
+OPTIMIZERS: tuple[str, ...]
+
+@final
+class Trainer:
+    """Parameters and optimizer state, packed for training.
+
+    ``hyperparameters`` names what the optimizer takes: sgd ``momentum``, ``nesterov`` (0 or 1); adam ``beta_1``, ``beta_2``,
+    ``epsilon``. ``state`` is what ``state()`` of an earlier trainer gave; without it the state starts at zero.
+    """
+
+    def __new__(
+        cls,
+        coefs: Sequence[NDArray[Any]],
+        intercepts: Sequence[NDArray[Any]],
+        *,
+        activation: str,
+        output_activation: str,
+        cost: str,
+        alpha: float = 0.0,
+        optimizer: str = "sgd",
+        learning_rate: float = 0.001,
+        hyperparameters: Mapping[str, float] | None = None,
+        state: Mapping[str, Any] | None = None,
+        n_threads: int | None = None,
+        compute: str | None = None,
+    ) -> Trainer: ...
+    learning_rate: float
+    """The step size before Adam's bias correction; set it between epochs to follow a schedule."""
+    def epoch(
+        self,
+        X: Any,
+        y: NDArray[Any],
+        order: NDArray[np.int64] | None,
+        batch_size: int,
+        sample_weight: NDArray[Any] | None = None,
+    ) -> tuple[float, float]:
+        """Train on the rows ``order`` names (None: all, in turn), in mini-batches of ``batch_size``; the last may be smaller.
+
+        Returns the mean cost and the mean L2 penalty (alpha/2 sum of squared weights / weight of the batch) over the
+        batches, each batch counting by its number of rows, both before that batch's update.
+
+        The GIL is released. A signal whose handler raises (Ctrl-C) ends the epoch early with that exception; the
+        parameters are then those after the last whole batch.
+        """
+    def predict(self, X: Any) -> NDArray[Any]:
+        """a^L of every row with the present parameters, shape ``(n, size[L])``."""
+    def coefs(self) -> list[NDArray[Any]]: ...
+    def intercepts(self) -> list[NDArray[Any]]: ...
+    def is_finite(self) -> bool:
+        """Whether every parameter is finite."""
+    def state(self) -> dict[str, Any]:
+        """Optimizer state: ``t`` (updates made) and for each slot (sgd ``velocity``; adam ``m``, ``v``) a list of arrays, those of the coefs first."""
+
+def forward(
+    X: Any,
+    coefs: Sequence[NDArray[Any]],
+    intercepts: Sequence[NDArray[Any]],
+    *,
+    activation: str,
+    output_activation: str,
+    n_threads: int | None = None,
+) -> NDArray[Any]:
+    """a of the last layer given, shape ``(n, size[-1])``. For a hidden layer pass the first layers only and name its activation as ``output_activation``."""
+
+def loss_gradient(
+    packed: NDArray[Any],
+    gradient: NDArray[Any],
+    X: Any,
+    y: NDArray[Any],
+    *,
+    layer_sizes: Sequence[int],
+    activation: str,
+    output_activation: str,
+    cost: str,
+    alpha: float = 0.0,
+    sample_weight: NDArray[Any] | None = None,
+    n_threads: int | None = None,
+) -> tuple[float, float]:
+    """Cost and L2 penalty over all rows as one batch; writes the gradient of their sum into ``gradient``.
+
+    ``packed`` and ``gradient`` hold all coefs in C order, then all intercepts, as one vector of ``T``.
+    """
+
+def backprop(
+    X: Any,
+    y: NDArray[Any],
+    coefs: Sequence[NDArray[Any]],
+    intercepts: Sequence[NDArray[Any]],
+    *,
+    activation: str,
+    output_activation: str,
+    cost: str,
+    alpha: float = 0.0,
+    sample_weight: NDArray[Any] | None = None,
+) -> dict[str, Any]:
+    """Every quantity of one backward pass over all rows as one batch, by the code that trains.
+
+    Keys: ``cost``, ``penalty`` (floats); ``z``, ``a``, ``delta``: lists of L arrays of shape ``(n, size[l])``, l = 1 .. L
+    (delta of a row is not yet divided by the weight of the batch, but carries the row's sample weight); ``grad_w``,
+    ``grad_b``: lists of L arrays shaped like coefs and intercepts, of cost + penalty.
+    """
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...
+def kernel() -> str:
+    """The instruction set chosen at run time: "avx512", "avx2" or "portable"."""
