@@ -1,0 +1,432 @@
+//! Forward and backward: the four equations by name, and the workspace they write in.
+//!
+//! Dimensions: `m` rows of a batch; layer l has `fan_in` inputs and `fan_out` neurons. A thread has a [`Workspace`] for its
+//! rows; [`forward`] and [`backward`] run in one alone, [`Gradients`] (BP3, BP4 and what is done with them) reads them all.
+
+use std::ops::Range;
+
+use arrayvec::ArrayVec;
+
+use crate::activation::{Activation, Output, softmax};
+use crate::batch::{Data, Input, gather};
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::linalg::dispatch::{Isa, Kernel, dispatch};
+use crate::linalg::panels::{Aligned, Panels, WIDTH};
+use crate::linalg::product::{self, Epilogue, Layer, Outer};
+use crate::linalg::real::Real;
+use crate::linalg::rows::Rows;
+use crate::linalg::sparse::{self, ByColumn};
+use crate::linalg::team::MAX_THREADS;
+use crate::linalg::vector::Vector;
+use crate::network::{Block, Network};
+use crate::optimizer::{Gradient, MAX_SLOTS, Update};
+
+/// What one thread computes for its rows of a batch.
+pub struct Workspace<T> {
+    /// a^l at index l; a^0 is the rows of X, empty where X is sparse.
+    pub a: Vec<Panels<T>>,
+    /// δ^l at index l - 1.
+    pub delta: Vec<Panels<T>>,
+    /// Stored entries of the rows of a sparse X, by column.
+    entries: ByColumn<T>,
+    is_sparse: bool,
+    /// Cost of each row, times its weight.
+    pub cost: Vec<f64>,
+    /// A panel of transposed weights, see [`product::transposed`].
+    buffer: Aligned<T>,
+    /// One row of outputs and one of their errors, in whole panels.
+    row: Aligned<T>,
+}
+
+impl<T: Real> Workspace<T> {
+    /// Room for `rows` rows in both directions.
+    pub fn new(network: &Network, rows: usize, is_sparse: bool) -> Result<Self, Error> {
+        let mut workspace = Self::forward_only(network, rows, is_sparse)?;
+        let allocate = || {
+            let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
+            let widest = network.sizes()[1..].iter().copied().max()?;
+            Some((
+                delta.collect::<Option<Vec<_>>>()?,
+                Aligned::zeros(product::buffer_rows(widest))?,
+            ))
+        };
+        (workspace.delta, workspace.buffer) =
+            allocate().ok_or(Error::Memory { what: "a batch" })?;
+        workspace.cost = vec![0.0; rows];
+        Ok(workspace)
+    }
+
+    /// Room for `rows` rows in the forward direction.
+    pub fn forward_only(network: &Network, rows: usize, is_sparse: bool) -> Result<Self, Error> {
+        let a = network.sizes().iter().enumerate().map(|(l, &n)| {
+            let rows = if l == 0 && is_sparse { 0 } else { rows };
+            Panels::zeros(rows, n)
+        });
+        let allocate = || {
+            let outputs = crate::linalg::panels::panel_count(network.outputs());
+            Some((a.collect::<Option<Vec<_>>>()?, Aligned::zeros(2 * outputs)?))
+        };
+        let (a, row) = allocate().ok_or(Error::Memory { what: "a batch" })?;
+        let buffer = Aligned::zeros(0).ok_or(Error::Memory { what: "a batch" })?;
+        Ok(Self {
+            a,
+            delta: Vec::new(),
+            entries: ByColumn::default(),
+            is_sparse,
+            cost: Vec::new(),
+            buffer,
+            row,
+        })
+    }
+
+    /// Use the first `rows` rows from now on.
+    pub fn set_rows(&mut self, rows: usize) {
+        for panels in self
+            .a
+            .iter_mut()
+            .skip(usize::from(self.is_sparse))
+            .chain(&mut self.delta)
+        {
+            panels.set_rows(rows);
+        }
+    }
+}
+
+/// σ on each panel of z as it is computed; nothing where the activation looks at whole rows.
+pub struct ApplySigma(pub Option<Activation>);
+
+impl<T: Real> Epilogue<T> for ApplySigma {
+    #[inline(always)]
+    fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, z: &mut [T]) {
+        if let Some(sigma) = self.0 {
+            sigma.apply::<V>(z);
+        }
+    }
+}
+
+/// ⊙ σ'(z^l) on each panel of the error, from a^l.
+struct TimesSigmaPrime<'a, T> {
+    sigma: Activation,
+    a: &'a Panels<T>,
+}
+
+impl<T: Real> Epilogue<T> for TimesSigmaPrime<'_, T> {
+    #[inline(always)]
+    fn apply<V: Vector<Scalar = T>>(&mut self, panel: usize, delta: &mut [T]) {
+        self.sigma.times_derivative::<V>(self.a.panel(panel), delta);
+    }
+}
+
+/// z^l = w^l a^(l-1) + b^l and a^l = σ(z^l) for every layer, for the rows named.
+pub fn forward<T: Real>(
+    network: &Network,
+    parameters: &[T],
+    isa: Isa,
+    x: &Input<'_, T>,
+    rows: Rows<'_>,
+    workspace: &mut Workspace<T>,
+) {
+    workspace.set_rows(rows.len());
+    if let Input::Dense(x) = x {
+        gather(*x, rows, &mut workspace.a[0]);
+    }
+    for l in 1..=network.depth() {
+        let sigma = ApplySigma(match network.output {
+            _ if l < network.depth() => Some(network.hidden),
+            Output::Each(activation) => Some(activation),
+            Output::Softmax => None,
+        });
+        let layer = network.layer(parameters, l);
+        let (before, after) = workspace.a.split_at_mut(l);
+        match x {
+            Input::Sparse(x) if l == 1 => {
+                sparse::affine(isa, *x, rows, layer, &mut after[0], sigma)
+            }
+            _ => product::affine(isa, &before[l - 1], layer, &mut after[0], sigma),
+        }
+    }
+    if network.output == Output::Softmax {
+        let Workspace { a, row, .. } = workspace;
+        dispatch(
+            isa,
+            SoftmaxRows {
+                a: &mut a[network.depth()],
+                row: row.as_mut_slice(),
+            },
+        );
+    }
+}
+
+struct SoftmaxRows<'a, T> {
+    a: &'a mut Panels<T>,
+    row: &'a mut [T],
+}
+
+impl<T: Real> Kernel<T> for SoftmaxRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let (outputs, padded) = (self.a.cols(), self.row.len() / 2);
+        let row = &mut self.row[..padded];
+        for i in 0..self.a.rows() {
+            self.a.copy_row_to(i, &mut row[..outputs]);
+            row[outputs..].fill(T::neg_infinity());
+            softmax::<V>(row);
+            self.a.set_row(i, &row[..outputs]);
+        }
+    }
+}
+
+/// BP1 and BP2 for the rows that [`forward`] has just seen.
+pub fn backward<T: Real>(
+    network: &Network,
+    parameters: &[T],
+    isa: Isa,
+    cost: Cost,
+    data: &Data<'_, T>,
+    rows: Rows<'_>,
+    workspace: &mut Workspace<T>,
+) {
+    output_delta(network, isa, cost, data, rows, workspace);
+    for l in (1..network.depth()).rev() {
+        let Workspace {
+            a, delta, buffer, ..
+        } = &mut *workspace;
+        let (delta, next) = delta.split_at_mut(l);
+        let next_layer = network.layer(parameters, l + 1);
+        hidden_delta(
+            isa,
+            network.hidden,
+            next_layer,
+            &next[0],
+            &a[l],
+            buffer.as_mut_slice(),
+            &mut delta[l - 1],
+        );
+    }
+    if let Input::Sparse(x) = &data.x {
+        workspace.entries.fill(x, rows);
+    }
+}
+
+/// BP1: δ^L = ∇_a C ⊙ σ'(z^L), times the weight of the row; and the cost of each row.
+pub fn output_delta<T: Real>(
+    network: &Network,
+    isa: Isa,
+    cost: Cost,
+    data: &Data<'_, T>,
+    rows: Rows<'_>,
+    workspace: &mut Workspace<T>,
+) {
+    let (depth, outputs) = (network.depth(), network.outputs());
+    let (a, delta) = (&workspace.a[depth], &mut workspace.delta[depth - 1]);
+    let buffer = workspace.row.as_mut_slice();
+    let (row_a, row_delta) = buffer.split_at_mut(buffer.len() / 2);
+    for i in 0..rows.len() {
+        let row = rows.get(i);
+        a.copy_row_to(i, &mut row_a[..outputs]);
+        let weight = data.weight(row);
+        let row_cost = cost.output_delta(
+            network.output,
+            &row_a[..outputs],
+            |j| data.y.get(row, j, outputs),
+            weight,
+            &mut row_delta[..outputs],
+        );
+        // 0 times an infinite cost of a row that does not count is not a number.
+        workspace.cost[i] = if weight == T::ZERO {
+            0.0
+        } else {
+            weight.as_f64() * row_cost
+        };
+        delta.set_row(i, &row_delta[..outputs]);
+    }
+    if let Output::Each(sigma) = network.output
+        && cost.needs_derivative(network.output)
+    {
+        dispatch(isa, Derivative { sigma, a, delta });
+    }
+}
+
+struct Derivative<'a, T> {
+    sigma: Activation,
+    a: &'a Panels<T>,
+    delta: &'a mut Panels<T>,
+}
+
+impl<T: Real> Kernel<T> for Derivative<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        for panel in 0..self.a.panel_count() {
+            self.sigma
+                .times_derivative::<V>(self.a.panel(panel), self.delta.panel_mut(panel));
+        }
+    }
+}
+
+/// BP2: δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l), from a^l = σ(z^l).
+pub fn hidden_delta<T: Real>(
+    isa: Isa,
+    sigma: Activation,
+    next_layer: Layer<'_, T>,
+    next_delta: &Panels<T>,
+    a: &Panels<T>,
+    buffer: &mut [T],
+    delta: &mut Panels<T>,
+) {
+    let times_sigma_prime = TimesSigmaPrime { sigma, a };
+    product::transposed(
+        isa,
+        next_delta,
+        next_layer,
+        buffer,
+        delta,
+        times_sigma_prime,
+    );
+}
+
+/// BP3: ∂C/∂b^l = δ^l, summed over the rows of the batch and added to `gradient`.
+#[inline(always)]
+pub fn bias_gradient<V: Vector>(
+    block: &Block,
+    workspaces: &[Workspace<V::Scalar>],
+    gradient: &mut [V::Scalar],
+) {
+    let parts: ArrayVec<_, MAX_THREADS> = workspaces
+        .iter()
+        .map(|w| w.delta[block.layer - 1].panel(block.panel))
+        .map(|delta| Outer { a: delta, delta })
+        .collect();
+    product::column_sums::<V>(&parts, block.cols, gradient);
+}
+
+/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch and added to `gradient`.
+#[inline(always)]
+pub fn weight_gradient<V: Vector>(
+    block: &Block,
+    inputs: usize,
+    workspaces: &[Workspace<V::Scalar>],
+    gradient: &mut [V::Scalar],
+) {
+    if block.layer == 1 && workspaces.iter().all(|w| w.is_sparse) {
+        for w in workspaces {
+            let delta = w.delta[0].panel(block.panel);
+            let first = inputs * WIDTH;
+            sparse::outer::<V>(&w.entries, delta, first, block.rows, block.cols, gradient);
+        }
+        return;
+    }
+    let parts: ArrayVec<_, MAX_THREADS> = workspaces
+        .iter()
+        .map(|w| Outer {
+            a: w.a[block.layer - 1].panel(inputs),
+            delta: w.delta[block.layer - 1].panel(block.panel),
+        })
+        .collect();
+    product::outer::<V>(&parts, block.rows, block.cols, gradient);
+}
+
+/// What becomes of the gradient of a block, once BP3 or BP4 has it.
+#[derive(Clone, Copy)]
+pub struct Goal<T> {
+    /// Go on from the sums of earlier rows of the same batch.
+    pub resume: bool,
+    /// Apply the update at once, while the block is in the L1 cache; without it the sums are kept.
+    pub update: Option<(Update<T>, Scale<T>)>,
+}
+
+/// How sums over a batch become the gradient: (sum + alpha w) / weight of the batch.
+#[derive(Clone, Copy)]
+pub struct Scale<T> {
+    pub alpha: T,
+    /// 1 / weight of the batch.
+    pub scale: T,
+}
+
+/// One thread's share of the parameters, and of all that has their layout.
+pub struct Share<'a, T> {
+    pub blocks: Range<usize>,
+    pub parameters: &'a mut [T],
+    pub state: [&'a mut [T]; MAX_SLOTS],
+    /// Sums of a batch that is taken in several goes; empty where none is.
+    pub gradient: &'a mut [T],
+    /// Sum of squares of the weights of each block after the update; empty where nobody asks.
+    pub squares: &'a mut [f64],
+}
+
+/// BP3, BP4 and the update for one share of the parameters, over the rows of all workspaces.
+pub struct Gradients<'a, 'b, T> {
+    pub network: &'a Network,
+    pub workspaces: &'a [Workspace<T>],
+    pub share: &'a mut Share<'b, T>,
+    pub goal: Goal<T>,
+}
+
+impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let Gradients {
+            network,
+            workspaces,
+            share,
+            goal,
+        } = self;
+        let mut origin = None;
+        for (number, block) in network.blocks(share.blocks.clone()).enumerate() {
+            let origin = *origin.get_or_insert(block.start);
+            let range = block.start - origin..block.range().end - origin;
+            let len = range.len();
+            let mut sums = [T::ZERO; WIDTH * WIDTH];
+            let sums = &mut sums[..len];
+            if goal.resume {
+                sums.copy_from_slice(&share.gradient[range.clone()]);
+            }
+            match block.inputs {
+                Some(inputs) => weight_gradient::<V>(&block, inputs, workspaces, sums),
+                None => bias_gradient::<V>(&block, workspaces, sums),
+            }
+            let Some((update, Scale { alpha, scale })) = goal.update else {
+                share.gradient[range].copy_from_slice(sums);
+                continue;
+            };
+            let is_weight = block.inputs.is_some();
+            let decay = if is_weight { alpha } else { T::ZERO };
+            let state = share.state.each_mut().map(|slot| match slot.is_empty() {
+                true => &mut [][..],
+                false => &mut slot[range.clone()],
+            });
+            let parameters = &mut share.parameters[range];
+            update.apply::<V>(
+                parameters,
+                Gradient {
+                    sum: sums,
+                    decay,
+                    scale,
+                },
+                state,
+            );
+            if !share.squares.is_empty() && is_weight {
+                share.squares[number] = sum_of_squares::<V>(parameters);
+            }
+        }
+    }
+}
+
+/// Σ w², in the order of the registers.
+#[inline(always)]
+pub fn sum_of_squares<V: Vector>(w: &[V::Scalar]) -> f64 {
+    let mut acc = V::zero();
+    for i in (0..w.len()).step_by(V::LANES) {
+        let x = V::read(w, i);
+        acc = x.mul_add(x, acc);
+    }
+    let mut lanes = [V::Scalar::ZERO; WIDTH];
+    acc.write(&mut lanes, 0);
+    lanes.iter().map(|x| x.as_f64()).sum()
+}

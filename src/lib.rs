@@ -1,0 +1,28 @@
+//! Multilayer perceptrons trained by the four equations of backpropagation.
+//!
+//! z^l = w^l a^(l-1) + b^l is the weighted input of layer l, a^l = σ(z^l) its activation, C the cost, and δ^l = ∂C/∂z^l the
+//! error. Layer 0 is the input, layer L the output.
+//!
+//! | | equation | code |
+//! |---|---|---|
+//! | BP1 | δ^L = ∇_a C ⊙ σ'(z^L) | [`backprop::output_delta`], by [`cost`] |
+//! | BP2 | δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l) | [`backprop::hidden_delta`] |
+//! | BP3 | ∂C/∂b^l = δ^l | [`backprop::bias_gradient`] |
+//! | BP4 | ∂C/∂w^l_jk = a^(l-1)_k δ^l_j | [`backprop::weight_gradient`] |
+//!
+//! A mini-batch is a matrix whose rows are samples; weights are of shape (fan_in, fan_out), as in scikit-learn.
+
+pub mod activation;
+pub mod backprop;
+pub mod batch;
+pub mod cost;
+pub mod error;
+pub mod inspect;
+pub mod linalg;
+pub mod network;
+pub mod optimizer;
+pub mod predict;
+pub mod trainer;
+
+#[cfg(feature = "python")]
+mod python;

@@ -1,0 +1,33 @@
+//! Matrix kernels, their memory layout and threads: the only part of the core that knows instruction sets and threads.
+//!
+//! | file | what |
+//! |---|---|
+//! | `real`, `vector` | the two number types; what a kernel may do with a register |
+//! | `portable`, `avx2`, `avx512` | the registers of each instruction set |
+//! | `dispatch` | picks an instruction set at run time |
+//! | `math` | e^x, logistic, tanh |
+//! | `panels` | matrices as panels of [`WIDTH`](panels::WIDTH) columns |
+//! | `product` | the one tile and the three products made of it |
+//! | `rows` | which rows of the data a mini-batch is made of |
+//! | `sparse` | the same products where X is sparse |
+//! | `team` | threads for the length of a call |
+//! | `denormals` | no slow arithmetic on denormal numbers |
+
+pub mod denormals;
+pub mod dispatch;
+pub mod math;
+pub mod panels;
+pub mod product;
+pub mod real;
+pub mod rows;
+pub mod sparse;
+pub mod team;
+pub mod vector;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;

@@ -1,0 +1,154 @@
+//! Matrices as panels: 16 columns at a time, each panel's rows one after the other.
+//!
+//! Element (r, c) stands in panel c / 16 at row r, lane c % 16. A tile of any product then reads and writes whole cache
+//! lines in the order of memory, whatever the width of the layer, and the columns that fill up the last panel are there
+//! to be computed on without masks. Their contents: zero in parameters, gradients and errors; any finite number in
+//! activations, where they meet only those zeros.
+
+use super::real::Real;
+
+/// Columns of a panel: one cache line of f32, two of f64.
+pub const WIDTH: usize = 16;
+
+/// One row of a panel, on a cache line of its own.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Row<T>([T; WIDTH]);
+
+/// Numbers in rows of [`WIDTH`], aligned to cache lines.
+#[derive(Clone)]
+pub struct Aligned<T>(Vec<Row<T>>);
+
+impl<T: Real> Aligned<T> {
+    /// `rows` rows of zeros, or None where memory is refused.
+    pub fn zeros(rows: usize) -> Option<Self> {
+        let mut data = Vec::new();
+        data.try_reserve_exact(rows).ok()?;
+        data.resize(rows, Row([T::ZERO; WIDTH]));
+        Some(Self(data))
+    }
+
+    pub fn as_slice(&self) -> &[T] {
+        // SAFETY: a Row is WIDTH numbers without padding (WIDTH numbers of 4 or 8 bytes are a multiple of its alignment).
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * WIDTH) }
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as in `as_slice`; the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * WIDTH) }
+    }
+}
+
+/// A matrix of up to `capacity` rows in panels.
+pub struct Panels<T> {
+    rows: usize,
+    cols: usize,
+    /// Rows between the beginnings of two panels: odd, since powers of two would put the same row of all panels into the
+    /// same few sets of the L1 cache.
+    stride: usize,
+    data: Aligned<T>,
+}
+
+/// How many panels hold `cols` columns.
+pub fn panel_count(cols: usize) -> usize {
+    cols.div_ceil(WIDTH)
+}
+
+/// How many columns of panel `panel` hold data.
+#[inline(always)]
+pub fn panel_cols(cols: usize, panel: usize) -> usize {
+    (cols - panel * WIDTH).min(WIDTH)
+}
+
+impl<T: Real> Panels<T> {
+    /// Zeros, or None where memory is refused.
+    pub fn zeros(capacity: usize, cols: usize) -> Option<Self> {
+        let stride = capacity | 1;
+        let data = Aligned::zeros(stride.checked_mul(panel_count(cols))?)?;
+        Some(Self {
+            rows: capacity,
+            cols,
+            stride,
+            data,
+        })
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub fn panel_count(&self) -> usize {
+        panel_count(self.cols)
+    }
+
+    /// Use the first `rows` rows from now on.
+    pub fn set_rows(&mut self, rows: usize) {
+        assert!(rows <= self.stride);
+        self.rows = rows;
+    }
+
+    /// Where the first number stands.
+    #[inline(always)]
+    pub(super) fn first(&self) -> *const T {
+        self.data.as_slice().as_ptr()
+    }
+
+    /// Numbers between the beginnings of two panels.
+    #[inline(always)]
+    pub(super) fn panel_stride(&self) -> usize {
+        self.stride * WIDTH
+    }
+
+    /// The rows of one panel, `rows * WIDTH` numbers.
+    #[inline(always)]
+    pub fn panel(&self, panel: usize) -> &[T] {
+        let start = panel * self.stride * WIDTH;
+        &self.data.as_slice()[start..start + self.rows * WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn panel_mut(&mut self, panel: usize) -> &mut [T] {
+        let start = panel * self.stride * WIDTH;
+        let rows = self.rows;
+        &mut self.data.as_mut_slice()[start..start + rows * WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn get(&self, row: usize, col: usize) -> T {
+        self.panel(col / WIDTH)[row * WIDTH + col % WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn set(&mut self, row: usize, col: usize, value: T) {
+        self.panel_mut(col / WIDTH)[row * WIDTH + col % WIDTH] = value;
+    }
+
+    /// Write a row from its numbers in order.
+    #[inline]
+    pub fn set_row(&mut self, row: usize, values: &[T]) {
+        debug_assert!(row < self.rows && values.len() == self.cols);
+        let (stride, data) = (self.stride, self.data.as_mut_slice());
+        let mut chunks = values.chunks_exact(WIDTH);
+        let mut start = row * WIDTH;
+        for chunk in &mut chunks {
+            data[start..start + WIDTH].copy_from_slice(chunk);
+            start += stride * WIDTH;
+        }
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            data[start..start + rest.len()].copy_from_slice(rest);
+        }
+    }
+
+    /// Read a row into its numbers in order.
+    pub fn copy_row_to(&self, row: usize, out: &mut [T]) {
+        for (panel, chunk) in out.chunks_mut(WIDTH).enumerate() {
+            let start = (panel * self.stride + row) * WIDTH;
+            chunk.copy_from_slice(&self.data.as_slice()[start..start + chunk.len()]);
+        }
+    }
+}

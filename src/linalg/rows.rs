@@ -1,0 +1,41 @@
+//! Which rows of the data a mini-batch is made of.
+
+/// Which rows of X a batch is made of, in their order: those that `order` names, or `first .. first + len`.
+#[derive(Clone, Copy)]
+pub enum Rows<'a> {
+    Range { first: usize, len: usize },
+    Named(&'a [i64]),
+}
+
+impl<'a> Rows<'a> {
+    pub fn len(&self) -> usize {
+        match self {
+            Rows::Range { len, .. } => *len,
+            Rows::Named(names) => names.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> usize {
+        match self {
+            Rows::Range { first, .. } => first + i,
+            // Checked against the number of rows by whoever takes an order from outside.
+            Rows::Named(names) => names[i] as usize,
+        }
+    }
+
+    /// Rows `start .. start + len` of these.
+    pub fn slice(&self, start: usize, len: usize) -> Rows<'a> {
+        match self {
+            Rows::Range { first, .. } => Rows::Range {
+                first: first + start,
+                len,
+            },
+            Rows::Named(names) => Rows::Named(&names[start..start + len]),
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! The shape of a network, and its parameters in one place.
+//!
+//! All weights and biases of a network lie in one vector, layer after layer, each layer in panels of 16 neurons (see
+//! [`panels`](crate::linalg::panels)): `fan_in` rows of weights, then the row of biases. Gradients and optimizer state have
+//! the same layout, so that an update runs over plain stretches of them. The vector is divided into *blocks* of up to 16
+//! rows of one panel, the unit in which BP3, BP4 and the update are done and shared out between threads.
+
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+
+use crate::activation::{Activation, Output};
+use crate::cost::Cost;
+use crate::error::Error;
+use crate::linalg::panels::{Aligned, WIDTH, panel_cols, panel_count};
+use crate::linalg::product::Layer;
+use crate::linalg::real::Real;
+
+/// Layer sizes and functions of a network; layers are numbered from 1 to L, layer 0 is the input.
+#[derive(Clone, Debug)]
+pub struct Network {
+    sizes: Vec<usize>,
+    /// Where the parameters of layer l begin, at index l - 1; the last entry is the length of all.
+    offsets: Vec<usize>,
+    pub hidden: Activation,
+    pub output: Output,
+}
+
+/// Up to 16 rows of one panel of the parameters: weights of some inputs, or the row of biases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    pub layer: usize,
+    pub panel: usize,
+    /// Columns of the panel that hold neurons.
+    pub cols: usize,
+    /// The panel of inputs, None for biases.
+    pub inputs: Option<usize>,
+    pub rows: usize,
+    /// Where it begins in the vector of all parameters.
+    pub start: usize,
+}
+
+impl Block {
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + self.rows * WIDTH
+    }
+}
+
+impl Network {
+    /// `sizes` are the neurons of layers 0 to L.
+    pub fn new(sizes: &[usize], hidden: Activation, output: Output) -> Result<Self, Error> {
+        if sizes.len() < 2 {
+            return Err(Error::value(
+                "layer sizes",
+                "at least two layers",
+                sizes.len(),
+            ));
+        }
+        if let Some(zero) = sizes.iter().position(|&n| n == 0) {
+            return Err(Error::value(
+                format!("size of layer {zero}"),
+                "at least 1",
+                0,
+            ));
+        }
+        let mut offsets = vec![0usize];
+        for pair in sizes.windows(2) {
+            let len = pair[0]
+                .checked_add(1)
+                .and_then(|rows| rows.checked_mul(panel_count(pair[1])))
+                .and_then(|rows| rows.checked_mul(WIDTH))
+                .and_then(|len| len.checked_add(offsets[offsets.len() - 1]))
+                .filter(|len| *len < isize::MAX as usize / 8)
+                .ok_or(Error::Memory {
+                    what: "the parameters",
+                })?;
+            offsets.push(len);
+        }
+        Ok(Self {
+            sizes: sizes.to_vec(),
+            offsets,
+            hidden,
+            output,
+        })
+    }
+
+    /// The network that these weights and biases belong to.
+    pub fn of_parameters<T>(
+        coefs: &[ArrayView2<'_, T>],
+        intercepts: &[ArrayView1<'_, T>],
+        hidden: Activation,
+        output: Output,
+    ) -> Result<Self, Error> {
+        let Some(first) = coefs.first() else {
+            return Err(Error::value("coefs", "at least one array", "none"));
+        };
+        if coefs.len() != intercepts.len() {
+            let expected = format!("{} arrays, as many as coefs", coefs.len());
+            return Err(Error::value("intercepts", expected, intercepts.len()));
+        }
+        let mut sizes = vec![first.nrows()];
+        for (i, (w, b)) in coefs.iter().zip(intercepts).enumerate() {
+            let fan_in = sizes[i];
+            if w.nrows() != fan_in {
+                return Err(Error::shape(
+                    format!("coefs[{i}]"),
+                    &[fan_in, w.ncols()],
+                    w.shape(),
+                ));
+            }
+            if b.len() != w.ncols() {
+                return Err(Error::shape(
+                    format!("intercepts[{i}]"),
+                    &[w.ncols()],
+                    b.shape(),
+                ));
+            }
+            sizes.push(w.ncols());
+        }
+        Self::new(&sizes, hidden, output)
+    }
+
+    pub fn sizes(&self) -> &[usize] {
+        &self.sizes
+    }
+
+    /// L
+    pub fn depth(&self) -> usize {
+        self.sizes.len() - 1
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.sizes[self.depth()]
+    }
+
+    /// Numbers in the vector of parameters, those that fill up panels included.
+    pub fn len(&self) -> usize {
+        self.offsets[self.depth()]
+    }
+
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The cost of this name, if it goes with this network's output.
+    pub fn cost(&self, name: &str) -> Result<Cost, Error> {
+        Cost::from_name(name, self.output)
+    }
+
+    /// Multiplications of one row in all three products, for deciding how to share out work.
+    pub fn work_per_row(&self) -> usize {
+        self.sizes
+            .windows(2)
+            .map(|s| s[0].saturating_mul(s[1]).saturating_mul(3))
+            .sum()
+    }
+
+    pub fn zeros<T: Real>(&self) -> Result<Aligned<T>, Error> {
+        Aligned::zeros(self.len() / WIDTH).ok_or(Error::Memory {
+            what: "the parameters",
+        })
+    }
+
+    /// The parameters of layer `l`.
+    #[inline]
+    pub fn layer<'a, T>(&self, parameters: &'a [T], l: usize) -> Layer<'a, T> {
+        let data = &parameters[self.offsets[l - 1]..self.offsets[l]];
+        Layer {
+            fan_in: self.sizes[l - 1],
+            fan_out: self.sizes[l],
+            data,
+        }
+    }
+
+    /// Where row `row` (`fan_in` is the biases) of neuron `neuron` stands in the parameters.
+    #[inline]
+    fn position(&self, l: usize, row: usize, neuron: usize) -> usize {
+        let rows = self.sizes[l - 1] + 1;
+        self.offsets[l - 1] + ((neuron / WIDTH) * rows + row) * WIDTH + neuron % WIDTH
+    }
+
+    /// Write the weights, shape (fan_in, fan_out), and biases of layer `l` into a vector of parameters.
+    pub fn pack_layer<T: Real>(
+        &self,
+        l: usize,
+        coefs: ArrayView2<'_, T>,
+        intercepts: ArrayView1<'_, T>,
+        parameters: &mut [T],
+    ) {
+        for (row, values) in coefs.rows().into_iter().chain([intercepts]).enumerate() {
+            for panel in 0..panel_count(self.sizes[l]) {
+                let cols = panel_cols(self.sizes[l], panel);
+                let at = self.position(l, row, panel * WIDTH);
+                let from = values.slice(ndarray::s![panel * WIDTH..panel * WIDTH + cols]);
+                for (to, &from) in parameters[at..at + cols].iter_mut().zip(from) {
+                    *to = from;
+                }
+            }
+        }
+    }
+
+    /// All parameters from arrays whose shapes are this network's.
+    pub fn pack<T: Real>(
+        &self,
+        coefs: &[ArrayView2<'_, T>],
+        intercepts: &[ArrayView1<'_, T>],
+    ) -> Result<Aligned<T>, Error> {
+        let mut parameters = self.zeros()?;
+        for (l, (w, b)) in coefs.iter().zip(intercepts).enumerate() {
+            self.pack_layer(l + 1, *w, *b, parameters.as_mut_slice());
+        }
+        Ok(parameters)
+    }
+
+    /// Weights, shape (fan_in, fan_out), and biases of layer `l`.
+    pub fn unpack_layer<T: Real>(&self, l: usize, parameters: &[T]) -> (Array2<T>, Array1<T>) {
+        let shape = (self.sizes[l - 1], self.sizes[l]);
+        let at = |row, neuron| parameters[self.position(l, row, neuron)];
+        let coefs = Array2::from_shape_fn(shape, |(row, neuron)| at(row, neuron));
+        (
+            coefs,
+            Array1::from_shape_fn(shape.1, |neuron| at(shape.0, neuron)),
+        )
+    }
+
+    /// Numbers in all weights and biases.
+    pub fn parameter_count(&self) -> usize {
+        self.sizes.windows(2).map(|s| (s[0] + 1) * s[1]).sum()
+    }
+
+    /// Call `f(l, packed position of row, values' range)` for every row of weights, then of biases, in scikit-learn's order
+    /// of one vector: all weights, layer by layer, then all biases.
+    fn each_row(&self, mut f: impl FnMut(usize, usize, Range<usize>)) {
+        let mut at = 0;
+        for biases in [false, true] {
+            for l in 1..=self.depth() {
+                let fan_in = self.sizes[l - 1];
+                let rows = if biases {
+                    fan_in..fan_in + 1
+                } else {
+                    0..fan_in
+                };
+                for row in rows {
+                    f(l, row, at..at + self.sizes[l]);
+                    at += self.sizes[l];
+                }
+            }
+        }
+    }
+
+    /// Parameters from one vector of all weights (row by row), then all biases.
+    pub fn pack_vector<T: Real>(&self, vector: &[T], parameters: &mut [T]) {
+        self.each_row(|l, row, range| {
+            for (panel, values) in vector[range].chunks(WIDTH).enumerate() {
+                let at = self.position(l, row, panel * WIDTH);
+                parameters[at..at + values.len()].copy_from_slice(values);
+            }
+        });
+    }
+
+    /// The inverse of [`pack_vector`](Self::pack_vector), each number passed through `f(is_weight, parameter)`.
+    pub fn unpack_vector<T: Real>(
+        &self,
+        parameters: &[T],
+        vector: &mut [T],
+        f: impl Fn(bool, T) -> T,
+    ) {
+        self.each_row(|l, row, range| {
+            let is_weight = row < self.sizes[l - 1];
+            for (panel, values) in vector[range].chunks_mut(WIDTH).enumerate() {
+                let at = self.position(l, row, panel * WIDTH);
+                for (value, &parameter) in values.iter_mut().zip(&parameters[at..]) {
+                    *value = f(is_weight, parameter);
+                }
+            }
+        });
+    }
+
+    fn blocks_per_panel(&self, l: usize) -> usize {
+        panel_count(self.sizes[l - 1]) + 1
+    }
+
+    /// How many blocks the parameters have.
+    pub fn block_count(&self) -> usize {
+        (1..=self.depth())
+            .map(|l| self.blocks_per_panel(l) * panel_count(self.sizes[l]))
+            .sum()
+    }
+
+    /// Some of the blocks, in the order of memory.
+    pub fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = Block> + '_ {
+        let mut number = 0;
+        (1..=self.depth()).flat_map(move |l| {
+            let per_panel = self.blocks_per_panel(l);
+            let first = number;
+            number += per_panel * panel_count(self.sizes[l]);
+            let from = range.start.clamp(first, number) - first;
+            let to = range.end.clamp(first, number) - first;
+            (from..to).map(move |b| self.block(l, b / per_panel, b % per_panel))
+        })
+    }
+
+    #[inline]
+    fn block(&self, layer: usize, panel: usize, b: usize) -> Block {
+        let fan_in = self.sizes[layer - 1];
+        let cols = panel_cols(self.sizes[layer], panel);
+        let is_bias = b == panel_count(fan_in);
+        let (inputs, row, rows) = if is_bias {
+            (None, fan_in, 1)
+        } else {
+            (Some(b), b * WIDTH, panel_cols(fan_in, b))
+        };
+        let start = self.position(layer, row, panel * WIDTH);
+        Block {
+            layer,
+            panel,
+            cols,
+            inputs,
+            rows,
+            start,
+        }
+    }
+
+    /// Divide the blocks into `parts` of nearly equal work: block numbers where each part ends.
+    pub fn share_out(&self, parts: usize) -> Vec<usize> {
+        let work = |b: Block| (b.rows * b.cols.next_multiple_of(8)) as f64;
+        let total: f64 = self.blocks(0..self.block_count()).map(work).sum();
+        let mut ends = Vec::with_capacity(parts);
+        let mut done = 0.0;
+        for (number, block) in self.blocks(0..self.block_count()).enumerate() {
+            while ends.len() + 1 < parts && done >= total * (ends.len() + 1) as f64 / parts as f64 {
+                ends.push(number);
+            }
+            done += work(block);
+        }
+        ends.resize(parts, self.block_count());
+        ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(sizes: &[usize]) -> Network {
+        Network::new(sizes, Activation::Relu, Output::Softmax).unwrap()
+    }
+
+    #[test]
+    fn blocks_tile_the_parameters_without_a_gap() {
+        for sizes in [&[1, 1][..], &[16, 16, 16], &[17, 33, 5, 2], &[784, 100, 10]] {
+            let network = network(sizes);
+            let mut at = 0;
+            for block in network.blocks(0..network.block_count()) {
+                assert_eq!(block.start, at);
+                at = block.range().end;
+            }
+            assert_eq!(at, network.len());
+            for parts in [1, 2, 3, 8] {
+                let ends = network.share_out(parts);
+                assert_eq!(*ends.last().unwrap(), network.block_count());
+                assert!(ends.is_sorted() && ends.len() == parts);
+            }
+            let some: Vec<_> = network.blocks(1..network.block_count() - 1).collect();
+            let all: Vec<_> = network.blocks(0..network.block_count()).collect();
+            assert_eq!(some, all[1..all.len() - 1]);
+        }
+    }
+
+    #[test]
+    fn packing_and_unpacking_are_inverse() {
+        let network = network(&[5, 17, 3]);
+        let count = network.parameter_count();
+        let vector: Vec<f64> = (0..count).map(|i| i as f64 + 1.0).collect();
+        let mut parameters = network.zeros().unwrap();
+        network.pack_vector(&vector, parameters.as_mut_slice());
+        let mut back = vec![0.0; count];
+        network.unpack_vector(parameters.as_slice(), &mut back, |_, x| x);
+        assert_eq!(vector, back);
+
+        let layers: Vec<_> = (1..=2)
+            .map(|l| network.unpack_layer(l, parameters.as_slice()))
+            .collect();
+        assert_eq!(layers[0].0[(0, 1)], 2.0);
+        assert_eq!(layers[1].1[2], count as f64);
+        let coefs: Vec<_> = layers.iter().map(|l| l.0.view()).collect();
+        let intercepts: Vec<_> = layers.iter().map(|l| l.1.view()).collect();
+        let again = network.pack(&coefs, &intercepts).unwrap();
+        assert_eq!(again.as_slice(), parameters.as_slice());
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_refused() {
+        let huge = [usize::MAX / 2, usize::MAX / 2];
+        assert!(Network::new(&huge, Activation::Relu, Output::Softmax).is_err());
+        assert!(Network::new(&[3, 0, 2], Activation::Relu, Output::Softmax).is_err());
+        assert!(Network::new(&[3], Activation::Relu, Output::Softmax).is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! The forward pass over many rows: a^L and nothing else.
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+
+use crate::activation::{Output, softmax};
+use crate::backprop::{Workspace, forward};
+use crate::batch::Input;
+use crate::error::Error;
+use crate::linalg::dispatch::{Isa, Kernel, dispatch};
+use crate::linalg::panels::WIDTH;
+use crate::linalg::real::Real;
+use crate::linalg::rows::Rows;
+use crate::linalg::team::{self, MAX_THREADS};
+use crate::linalg::vector::Vector;
+use crate::network::Network;
+
+/// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
+const ROWS_AT_ONCE: usize = 96;
+/// Multiplications that are worth a second thread: starting it takes some thirty microseconds.
+const WORK_PER_THREAD: usize = 1 << 22;
+
+/// a^L of every row, written to `out`, shape (n, outputs), C-contiguous.
+pub fn predict<T: Real>(
+    network: &Network,
+    parameters: &[T],
+    x: &Input<'_, T>,
+    threads: usize,
+    mut out: ArrayViewMut2<'_, T>,
+) -> Result<(), Error> {
+    x.check(network)?;
+    let (rows, outputs) = (x.rows(), network.outputs());
+    let Some(out) = out.as_slice_mut().filter(|out| out.len() == rows * outputs) else {
+        return Err(Error::shape("out", &[rows, outputs], &[]));
+    };
+    if rows == 0 {
+        return Ok(());
+    }
+    let useful = network.work_per_row().saturating_mul(rows) / WORK_PER_THREAD;
+    let threads = threads.min(useful).clamp(1, MAX_THREADS);
+    let own_rows = rows.div_ceil(threads);
+    let is_sparse = matches!(x, Input::Sparse(_));
+    let mut parts = Vec::new();
+    for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
+        let at_once = ROWS_AT_ONCE.min(own_rows);
+        parts.push((
+            i * own_rows,
+            out,
+            Workspace::forward_only(network, at_once, is_sparse)?,
+        ));
+    }
+    let isa = Isa::best();
+    team::with(threads, |team| {
+        // Fewer threads than hoped for take several parts each.
+        for parts in parts.chunks_mut(team.threads()) {
+            team.each(parts, |_, (first, out, workspace)| {
+                for (i, out) in out.chunks_mut(ROWS_AT_ONCE * outputs).enumerate() {
+                    let len = out.len() / outputs;
+                    let own = Rows::Range {
+                        first: *first + i * ROWS_AT_ONCE,
+                        len,
+                    };
+                    forward(network, parameters, isa, x, own, workspace);
+                    for (row, out) in out.chunks_mut(outputs).enumerate() {
+                        workspace.a[network.depth()].copy_row_to(row, out);
+                    }
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// a^L of one row, straight from weights in C order: for a single row, packing them would take longer than the products.
+///
+/// Sums run in the order of [`predict`]'s, so that the results are the same to the last bit.
+pub fn predict_row<T: Real>(
+    network: &Network,
+    coefs: &[ArrayView2<'_, T>],
+    intercepts: &[ArrayView1<'_, T>],
+    x: &[T],
+    out: &mut [T],
+) {
+    dispatch(
+        Isa::best(),
+        PredictRow {
+            network,
+            coefs,
+            intercepts,
+            x,
+            out,
+        },
+    );
+}
+
+struct PredictRow<'a, 'b, T> {
+    network: &'a Network,
+    coefs: &'a [ArrayView2<'b, T>],
+    intercepts: &'a [ArrayView1<'b, T>],
+    x: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let PredictRow {
+            network,
+            coefs,
+            intercepts,
+            x,
+            out,
+        } = self;
+        let widest = network
+            .sizes()
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .next_multiple_of(WIDTH);
+        let mut buffers = vec![T::ZERO; 2 * widest];
+        let (mut a, mut z) = buffers.split_at_mut(widest);
+        a[..x.len()].copy_from_slice(x);
+        for l in 1..=network.depth() {
+            let (fan_in, fan_out) = (network.sizes()[l - 1], network.sizes()[l]);
+            for (z, &b) in z.iter_mut().zip(intercepts[l - 1]) {
+                *z = b;
+            }
+            for (k, &a) in a[..fan_in].iter().enumerate() {
+                let row = coefs[l - 1].row(k);
+                match row.as_slice() {
+                    Some(row) => add_multiple::<V>(a, row, &mut z[..fan_out]),
+                    None => {
+                        for (z, &w) in z.iter_mut().zip(row) {
+                            *z = multiply_add::<V>(a, w, *z);
+                        }
+                    }
+                }
+            }
+            let padded = &mut z[..fan_out.next_multiple_of(WIDTH)];
+            match network.output {
+                _ if l < network.depth() => network.hidden.apply::<V>(padded),
+                Output::Each(activation) => activation.apply::<V>(padded),
+                Output::Softmax => {
+                    padded[fan_out..].fill(T::neg_infinity());
+                    softmax::<V>(padded);
+                }
+            }
+            std::mem::swap(&mut a, &mut z);
+        }
+        out.copy_from_slice(&a[..out.len()]);
+    }
+}
+
+/// z <- x w + z, the last few numbers in registers of their own.
+#[inline(always)]
+fn add_multiple<V: Vector>(x: V::Scalar, w: &[V::Scalar], z: &mut [V::Scalar]) {
+    let whole = w.len() - w.len() % V::LANES;
+    let factor = V::splat(x);
+    for j in (0..whole).step_by(V::LANES) {
+        factor.mul_add(V::read(w, j), V::read(z, j)).write(z, j);
+    }
+    for (z, &w) in z[whole..].iter_mut().zip(&w[whole..]) {
+        *z = multiply_add::<V>(x, w, *z);
+    }
+}
+
+/// x w + z, rounded as the registers round it.
+#[inline(always)]
+fn multiply_add<V: Vector>(x: V::Scalar, w: V::Scalar, z: V::Scalar) -> V::Scalar {
+    let mut lanes = [V::Scalar::ZERO; WIDTH];
+    V::splat(x)
+        .mul_add(V::splat(w), V::splat(z))
+        .write(&mut lanes, 0);
+    lanes[0]
+}

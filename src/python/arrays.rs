@@ -1,0 +1,278 @@
+//! NumPy arrays and SciPy matrices as views, each checked before the core sees it.
+
+use numpy::ndarray::{ArrayView1, ArrayView2};
+use numpy::{
+    Element, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadonlyArray1,
+    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods, dtype, npyffi,
+};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PySequence;
+
+use crate::batch::{Data, Input, Targets};
+use crate::error::Error;
+use crate::linalg::real::Real;
+use crate::linalg::sparse::{Csr, Indices};
+
+/// Whether a call is in float32 or float64: what the weights are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    F32,
+    F64,
+}
+
+impl Precision {
+    pub fn of(name: &str, array: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = array.py();
+        let found = untyped(name, array)?.dtype();
+        if found.is_equiv_to(&dtype::<f32>(py)) {
+            Ok(Self::F32)
+        } else if found.is_equiv_to(&dtype::<f64>(py)) {
+            Ok(Self::F64)
+        } else {
+            let message = format!("{name} must be an array of float32 or float64; got {found}");
+            Err(PyTypeError::new_err(message))
+        }
+    }
+}
+
+fn untyped<'a, 'py>(
+    name: &str,
+    array: &'a Bound<'py, PyAny>,
+) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
+    array.cast::<PyUntypedArray>().map_err(|_| {
+        let kind = array
+            .get_type()
+            .name()
+            .map_or("an unknown type".into(), |n| n.to_string());
+        PyTypeError::new_err(format!("{name} must be a numpy.ndarray; got {kind}"))
+    })
+}
+
+/// An array of `T` with `dims` dimensions whose numbers can be read where they stand.
+fn readonly<'py, T: Element, D: numpy::ndarray::Dimension>(
+    name: &str,
+    array: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray<'py, T, D>> {
+    let found = untyped(name, array)?;
+    check_layout(name, found)?;
+    array.extract().map_err(|_| {
+        let expected = dtype::<T>(array.py());
+        let dims = D::NDIM.map_or(String::new(), |n| format!("{n}-dimensional "));
+        let (ndim, kind) = (found.ndim(), found.dtype());
+        PyTypeError::new_err(format!(
+            "{name} must be a {dims}array of {expected}; got {ndim} dimension(s) of {kind}"
+        ))
+    })
+}
+
+/// Refuse what a view of whole numbers cannot express: misaligned data, strides that are no multiple of the item size.
+fn check_layout(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
+    // SAFETY: the pointer is that of a live array.
+    let flags = unsafe { (*array.as_array_ptr()).fields.flags };
+    let itemsize = array.dtype().itemsize().max(1) as isize;
+    let aligned = flags & npyffi::NPY_ARRAY_ALIGNED != 0;
+    if aligned && array.strides().iter().all(|s| s % itemsize == 0) {
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "{name} must be an aligned array; got one that is not (numpy.require(..., requirements='A') makes one)"
+    )))
+}
+
+/// Weights and biases, held as long as the views of them are used.
+pub struct Parameters<'py, T: Element> {
+    coefs: Vec<PyReadonlyArray2<'py, T>>,
+    intercepts: Vec<PyReadonlyArray1<'py, T>>,
+}
+
+impl<'py, T: Real + Element> Parameters<'py, T> {
+    pub fn new(
+        coefs: &Bound<'py, PySequence>,
+        intercepts: &Bound<'py, PySequence>,
+    ) -> PyResult<Self> {
+        let mut parameters = Self {
+            coefs: Vec::new(),
+            intercepts: Vec::new(),
+        };
+        for (i, w) in coefs.try_iter()?.enumerate() {
+            parameters
+                .coefs
+                .push(readonly(&format!("coefs[{i}]"), &w?)?);
+        }
+        for (i, b) in intercepts.try_iter()?.enumerate() {
+            parameters
+                .intercepts
+                .push(readonly(&format!("intercepts[{i}]"), &b?)?);
+        }
+        Ok(parameters)
+    }
+
+    pub fn coefs(&self) -> Vec<ArrayView2<'_, T>> {
+        self.coefs.iter().map(PyReadonlyArray::as_array).collect()
+    }
+
+    pub fn intercepts(&self) -> Vec<ArrayView1<'_, T>> {
+        self.intercepts
+            .iter()
+            .map(PyReadonlyArray::as_array)
+            .collect()
+    }
+}
+
+/// The precision of a list of weights.
+pub fn precision(coefs: &Bound<'_, PySequence>) -> PyResult<Precision> {
+    if coefs.len()? == 0 {
+        return Err(Error::value("coefs", "at least one array", "none").into());
+    }
+    Precision::of("coefs[0]", &coefs.get_item(0)?)
+}
+
+enum IndexArray<'py> {
+    I32(PyReadonlyArray1<'py, i32>),
+    I64(PyReadonlyArray1<'py, i64>),
+}
+
+impl<'py> IndexArray<'py> {
+    fn new(name: &str, array: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if untyped(name, array)?
+            .dtype()
+            .is_equiv_to(&dtype::<i32>(array.py()))
+        {
+            Ok(Self::I32(readonly(name, array)?))
+        } else {
+            Ok(Self::I64(readonly(name, array)?))
+        }
+    }
+
+    fn view(&self) -> PyResult<Indices<'_>> {
+        Ok(match self {
+            Self::I32(array) => Indices::I32(array.as_slice()?),
+            Self::I64(array) => Indices::I64(array.as_slice()?),
+        })
+    }
+}
+
+/// X, held as long as the view of it is used.
+pub enum InputArray<'py, T: Element> {
+    Dense(PyReadonlyArray2<'py, T>),
+    Sparse {
+        data: PyReadonlyArray1<'py, T>,
+        indices: Box<(IndexArrayHolder<'py>, IndexArrayHolder<'py>)>,
+        cols: usize,
+    },
+}
+
+/// One index array of a sparse matrix.
+pub struct IndexArrayHolder<'py>(IndexArray<'py>);
+
+impl<'py, T: Real + Element> InputArray<'py, T> {
+    pub fn new(x: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if x.cast::<PyUntypedArray>().is_ok() {
+            return Ok(Self::Dense(readonly("X", x)?));
+        }
+        let is_csr = x
+            .getattr("format")
+            .is_ok_and(|f| f.eq("csr").unwrap_or(false));
+        if !is_csr {
+            let kind = x.get_type().name()?;
+            let message = format!("X must be a numpy.ndarray or a SciPy CSR matrix; got {kind}");
+            return Err(PyTypeError::new_err(message));
+        }
+        let (_, cols): (usize, usize) = x.getattr("shape")?.extract()?;
+        let index = |name: &str, attribute: &str| {
+            IndexArray::new(name, &x.getattr(attribute)?).map(IndexArrayHolder)
+        };
+        Ok(Self::Sparse {
+            data: readonly("X.data", &x.getattr("data")?)?,
+            indices: Box::new((index("X.indices", "indices")?, index("X.indptr", "indptr")?)),
+            cols,
+        })
+    }
+
+    pub fn view(&self) -> PyResult<Input<'_, T>> {
+        Ok(match self {
+            Self::Dense(x) => Input::Dense(x.as_array()),
+            Self::Sparse {
+                data,
+                indices,
+                cols,
+            } => {
+                let (indices, indptr) = (indices.0.0.view()?, indices.1.0.view()?);
+                Input::Sparse(Csr::new(data.as_slice()?, indices, indptr, *cols)?)
+            }
+        })
+    }
+}
+
+enum TargetArray<'py, T: Element> {
+    Dense(PyReadonlyArray2<'py, T>),
+    Classes(PyReadonlyArray1<'py, i64>),
+}
+
+/// X, y and sample_weight, held as long as the views of them are used.
+pub struct DataArrays<'py, T: Element> {
+    x: InputArray<'py, T>,
+    y: TargetArray<'py, T>,
+    weights: Option<PyReadonlyArray1<'py, T>>,
+}
+
+impl<'py, T: Real + Element> DataArrays<'py, T> {
+    pub fn new(
+        x: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        weights: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Self> {
+        let y = match untyped("y", y)?.ndim() {
+            1 => TargetArray::Classes(readonly("y", y)?),
+            _ => TargetArray::Dense(readonly("y", y)?),
+        };
+        let weights = weights.map(|w| readonly("sample_weight", w)).transpose()?;
+        Ok(Self {
+            x: InputArray::new(x)?,
+            y,
+            weights,
+        })
+    }
+
+    pub fn view(&self) -> PyResult<Data<'_, T>> {
+        Ok(Data {
+            x: self.x.view()?,
+            y: match &self.y {
+                TargetArray::Dense(y) => Targets::Dense(y.as_array()),
+                TargetArray::Classes(y) => Targets::Classes(y.as_array()),
+            },
+            weights: self.weights.as_ref().map(PyReadonlyArray::as_array),
+        })
+    }
+}
+
+/// An order of rows: a contiguous array of int64.
+pub fn order<'py>(array: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, i64>> {
+    readonly("order", array)
+}
+
+/// A vector that is read.
+pub fn vector<'py, T: Element>(
+    name: &str,
+    array: &Bound<'py, PyAny>,
+) -> PyResult<PyReadonlyArray1<'py, T>> {
+    readonly(name, array)
+}
+
+/// A vector that is written.
+pub fn vector_mut<'py, T: Element>(
+    name: &str,
+    array: &Bound<'py, PyAny>,
+) -> PyResult<numpy::PyReadwriteArray1<'py, T>> {
+    check_layout(name, untyped(name, array)?)?;
+    let typed = array.cast::<numpy::PyArray1<T>>().map_err(|_| {
+        let expected = dtype::<T>(array.py());
+        PyTypeError::new_err(format!(
+            "{name} must be a 1-dimensional array of {expected}"
+        ))
+    })?;
+    typed
+        .try_readwrite()
+        .map_err(|e| PyValueError::new_err(format!("{name} must be a writable array: {e}")))
+}

@@ -1,0 +1,51 @@
+//! The native module `rustbp._core`: the only folder that names pyo3 or numpy.
+
+mod arrays;
+mod errors;
+mod functions;
+mod signals;
+mod threads;
+mod trainer;
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::activation::{Activation, Output};
+use crate::cost::Cost;
+use crate::linalg::dispatch::Isa;
+use crate::optimizer::Optimizer;
+
+/// Name of the instruction set chosen at run time.
+#[pyfunction]
+fn kernel() -> &'static str {
+    Isa::best().name()
+}
+
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let hidden = Activation::ALL
+        .iter()
+        .filter(|a| a.is_hidden())
+        .map(|a| a.name());
+    let mut costs: Vec<_> = Cost::pairs().map(|(cost, _)| cost.name()).collect();
+    costs.dedup();
+    let pairs: Vec<_> = Cost::pairs().map(|(c, o)| (c.name(), o.name())).collect();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("ACTIVATIONS", PyTuple::new(py, hidden.collect::<Vec<_>>())?)?;
+    module.add(
+        "OUTPUT_ACTIVATIONS",
+        PyTuple::new(py, Output::all().map(|o| o.name()).collect::<Vec<_>>())?,
+    )?;
+    module.add("COSTS", PyTuple::new(py, costs)?)?;
+    module.add("PAIRS", PyTuple::new(py, pairs)?)?;
+    module.add("OPTIMIZERS", PyTuple::new(py, Optimizer::NAMES)?)?;
+    module.add_class::<trainer::Trainer>()?;
+    module.add_function(wrap_pyfunction!(functions::forward, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::loss_gradient, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::backprop, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::get_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(kernel, module)?)?;
+    Ok(())
+}

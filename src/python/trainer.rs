@@ -1,0 +1,273 @@
+//! `_core.Trainer`: a network in training.
+
+use std::collections::HashMap;
+
+use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
+use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PySequence};
+
+use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision};
+use super::signals::Signals;
+use super::threads::resolve;
+use crate::activation::{Activation, Output};
+use crate::linalg::real::Real;
+use crate::network::Network;
+use crate::optimizer::Optimizer;
+use crate::predict::predict;
+use crate::trainer::{Epoch, Trainer as CoreTrainer};
+
+enum Inner {
+    F32(CoreTrainer<f32>),
+    F64(CoreTrainer<f64>),
+}
+
+/// Do the same with either number type.
+macro_rules! either {
+    ($inner:expr, $trainer:ident => $body:expr) => {
+        match $inner {
+            Inner::F32($trainer) => $body,
+            Inner::F64($trainer) => $body,
+        }
+    };
+}
+
+/// Parameters and optimizer state, packed for training.
+#[pyclass(module = "rustbp._core")]
+pub struct Trainer {
+    inner: Inner,
+    threads: usize,
+}
+
+#[pymethods]
+impl Trainer {
+    #[new]
+    #[pyo3(signature = (coefs, intercepts, *, activation, output_activation, cost, alpha=0.0, optimizer="sgd", learning_rate=0.001, hyperparameters=None, state=None, n_threads=None, compute=None))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "keyword arguments of a Python class"
+    )]
+    fn new(
+        coefs: &Bound<'_, PySequence>,
+        intercepts: &Bound<'_, PySequence>,
+        activation: &str,
+        output_activation: &str,
+        cost: &str,
+        alpha: f64,
+        optimizer: &str,
+        learning_rate: f64,
+        hyperparameters: Option<HashMap<String, f64>>,
+        state: Option<&Bound<'_, PyDict>>,
+        n_threads: Option<usize>,
+        compute: Option<&str>,
+    ) -> PyResult<Self> {
+        if let Some(other) = compute {
+            let message = format!("compute must be None on this processor; got {other:?}");
+            return Err(PyValueError::new_err(message));
+        }
+        let names = (
+            Activation::hidden(activation)?,
+            Output::from_name(output_activation)?,
+        );
+        let optimizer = Optimizer::from_name(optimizer, &hyperparameters.unwrap_or_default())?;
+        let settings = Settings {
+            names,
+            cost,
+            alpha,
+            optimizer,
+            learning_rate,
+            state,
+        };
+        let inner = match precision(coefs)? {
+            Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
+            Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
+        };
+        Ok(Self {
+            inner,
+            threads: resolve(n_threads)?,
+        })
+    }
+
+    #[getter]
+    fn learning_rate(&self) -> f64 {
+        either!(&self.inner, trainer => trainer.learning_rate)
+    }
+
+    #[setter]
+    fn set_learning_rate(&mut self, value: f64) {
+        either!(&mut self.inner, trainer => trainer.learning_rate = value);
+    }
+
+    #[pyo3(signature = (X, y, order, batch_size, sample_weight=None))]
+    #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
+    fn epoch(
+        &mut self,
+        X: &Bound<'_, PyAny>,
+        y: &Bound<'_, PyAny>,
+        order: Option<&Bound<'_, PyAny>>,
+        batch_size: usize,
+        sample_weight: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(f64, f64)> {
+        let threads = self.threads;
+        either!(&mut self.inner, trainer => {
+            let arrays = DataArrays::new(X, y, sample_weight)?;
+            epoch(trainer, X.py(), &arrays, order, batch_size, threads)
+        })
+    }
+
+    #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
+    fn predict<'py>(&self, X: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = X.py();
+        either!(&self.inner, trainer => {
+            let x = InputArray::new(X)?;
+            let view = x.view()?;
+            let out = PyArray2::zeros(py, [view.rows(), trainer.network().outputs()], false);
+            let mut writable = out.try_readwrite()?;
+            let array = writable.as_array_mut();
+            py.detach(|| {
+                predict(trainer.network(), trainer.parameters(), &view, self.threads, array)
+            })?;
+            drop(writable);
+            Ok(out.into_any())
+        })
+    }
+
+    fn coefs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        either!(&self.inner, trainer => {
+            let (coefs, _) = arrays(py, trainer.network(), trainer.parameters());
+            PyList::new(py, coefs)
+        })
+    }
+
+    fn intercepts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        either!(&self.inner, trainer => {
+            let (_, intercepts) = arrays(py, trainer.network(), trainer.parameters());
+            PyList::new(py, intercepts)
+        })
+    }
+
+    fn is_finite(&self) -> bool {
+        either!(&self.inner, trainer => trainer.is_finite())
+    }
+
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let state = PyDict::new(py);
+        either!(&self.inner, trainer => {
+            state.set_item("t", trainer.updates())?;
+            for (name, numbers) in trainer.state() {
+                let (mut coefs, intercepts) = arrays(py, trainer.network(), numbers);
+                coefs.extend(intercepts);
+                state.set_item(name, PyList::new(py, coefs)?)?;
+            }
+        });
+        Ok(state)
+    }
+}
+
+/// Everything a trainer is made from but the arrays.
+struct Settings<'a, 'py> {
+    names: (Activation, Output),
+    cost: &'a str,
+    alpha: f64,
+    optimizer: Optimizer,
+    learning_rate: f64,
+    state: Option<&'a Bound<'py, PyDict>>,
+}
+
+impl Settings<'_, '_> {
+    fn trainer<T: Real + Element>(
+        &self,
+        coefs: &Bound<'_, PySequence>,
+        intercepts: &Bound<'_, PySequence>,
+    ) -> PyResult<CoreTrainer<T>> {
+        let arrays = Parameters::<T>::new(coefs, intercepts)?;
+        let (coefs, intercepts) = (arrays.coefs(), arrays.intercepts());
+        let (hidden, output) = self.names;
+        let network = Network::of_parameters(&coefs, &intercepts, hidden, output)?;
+        let cost = network.cost(self.cost)?;
+        let parameters = network.pack(&coefs, &intercepts)?;
+        let (alpha, rate) = (self.alpha, self.learning_rate);
+        let mut trainer = CoreTrainer::new(network, parameters, cost, alpha, self.optimizer, rate)?;
+        if let Some(state) = self.state {
+            restore(&mut trainer, self.optimizer, state)?;
+        }
+        Ok(trainer)
+    }
+}
+
+/// Take over what `state()` of an earlier trainer gave.
+fn restore<T: Real + Element>(
+    trainer: &mut CoreTrainer<T>,
+    optimizer: Optimizer,
+    state: &Bound<'_, PyDict>,
+) -> PyResult<()> {
+    let item = |key: &str| {
+        state
+            .get_item(key)?
+            .ok_or_else(|| PyKeyError::new_err(format!("state lacks {key:?}")))
+    };
+    let network = trainer.network();
+    let mut slots = Vec::new();
+    for name in optimizer.slots() {
+        let list = item(name)?;
+        let list = list.cast::<PySequence>().map_err(PyErr::from)?;
+        let depth = network.depth();
+        if list.len()? != 2 * depth {
+            let message = format!("state[{name:?}] must hold {} arrays", 2 * depth);
+            return Err(PyValueError::new_err(message));
+        }
+        let coefs = list.get_slice(0, depth)?;
+        let arrays = Parameters::<T>::new(&coefs, &list.get_slice(depth, 2 * depth)?)?;
+        let (coefs, intercepts) = (arrays.coefs(), arrays.intercepts());
+        let of_state = Network::of_parameters(&coefs, &intercepts, network.hidden, network.output)?;
+        if of_state.sizes() != network.sizes() {
+            let message = format!(
+                "state[{name:?}] must be of layers {:?}; got {:?}",
+                network.sizes(),
+                of_state.sizes()
+            );
+            return Err(PyValueError::new_err(message));
+        }
+        slots.push(network.pack(&coefs, &intercepts)?);
+    }
+    trainer.set_state(item("t")?.extract()?, slots);
+    Ok(())
+}
+
+fn epoch<T: Real + Element>(
+    trainer: &mut CoreTrainer<T>,
+    py: Python<'_>,
+    arrays: &DataArrays<'_, T>,
+    rows: Option<&Bound<'_, PyAny>>,
+    batch_size: usize,
+    threads: usize,
+) -> PyResult<(f64, f64)> {
+    let data = arrays.view()?;
+    let rows = rows.map(order).transpose()?;
+    let rows = rows.as_ref().map(|rows| rows.as_slice()).transpose()?;
+    let mut signals = Signals::new();
+    let epoch = py.detach(|| trainer.epoch(&data, rows, batch_size, threads, || signals.stop()))?;
+    match epoch {
+        Epoch::Finished(loss) => Ok((loss.cost, loss.penalty)),
+        Epoch::Stopped => {
+            signals.into_result()?;
+            Err(PyValueError::new_err("stopped without a signal"))
+        }
+    }
+}
+
+type Arrays<'py> = Vec<Bound<'py, PyAny>>;
+
+/// A vector with the layout of the parameters as arrays of weights and of biases.
+fn arrays<'py, T: Real + Element>(
+    py: Python<'py>,
+    network: &Network,
+    numbers: &[T],
+) -> (Arrays<'py>, Arrays<'py>) {
+    (1..=network.depth())
+        .map(|l| {
+            let (w, b) = network.unpack_layer(l, numbers);
+            (w.into_pyarray(py).into_any(), b.into_pyarray(py).into_any())
+        })
+        .unzip()
+}
