@@ -162,10 +162,7 @@ pub enum Output {
 
 impl Output {
     pub fn all() -> impl Iterator<Item = Output> {
-        Activation::ALL
-            .iter()
-            .map(|&a| Output::Each(a))
-            .chain([Output::Softmax])
+        Activation::ALL.iter().map(|&a| Output::Each(a)).chain([Output::Softmax])
     }
 
     pub fn name(self) -> &'static str {

@@ -13,6 +13,7 @@ use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
 use crate::linalg::panels::{Aligned, Panels, WIDTH};
+use crate::linalg::prefetch::prefetch_slice;
 use crate::linalg::product::{self, Epilogue, Layer, Outer};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
@@ -82,13 +83,19 @@ impl<T: Real> Workspace<T> {
 
     /// Use the first `rows` rows from now on.
     pub fn set_rows(&mut self, rows: usize) {
-        for panels in self
-            .a
-            .iter_mut()
-            .skip(usize::from(self.is_sparse))
-            .chain(&mut self.delta)
-        {
+        for panels in self.a.iter_mut().skip(usize::from(self.is_sparse)).chain(&mut self.delta) {
             panels.set_rows(rows);
+        }
+    }
+}
+
+impl<T: Real> Workspace<T> {
+    /// Fetch a panel of a^l, if there is one of this number.
+    #[inline(always)]
+    fn prefetch_panel(&self, l: usize, panel: usize) {
+        let a = &self.a[l];
+        if panel < a.panel_count() && a.rows() > 0 {
+            prefetch_slice(a.panel(panel));
         }
     }
 }
@@ -148,13 +155,7 @@ pub fn forward<T: Real>(
     }
     if network.output == Output::Softmax {
         let Workspace { a, row, .. } = workspace;
-        dispatch(
-            isa,
-            SoftmaxRows {
-                a: &mut a[network.depth()],
-                row: row.as_mut_slice(),
-            },
-        );
+        dispatch(isa, SoftmaxRows { a: &mut a[network.depth()], row: row.as_mut_slice() });
     }
 }
 
@@ -191,9 +192,7 @@ pub fn backward<T: Real>(
 ) {
     output_delta(network, isa, cost, data, rows, workspace);
     for l in (1..network.depth()).rev() {
-        let Workspace {
-            a, delta, buffer, ..
-        } = &mut *workspace;
+        let Workspace { a, delta, buffer, .. } = &mut *workspace;
         let (delta, next) = delta.split_at_mut(l);
         let next_layer = network.layer(parameters, l + 1);
         hidden_delta(
@@ -236,11 +235,7 @@ pub fn output_delta<T: Real>(
             &mut row_delta[..outputs],
         );
         // 0 times an infinite cost of a row that does not count is not a number.
-        workspace.cost[i] = if weight == T::ZERO {
-            0.0
-        } else {
-            weight.as_f64() * row_cost
-        };
+        workspace.cost[i] = if weight == T::ZERO { 0.0 } else { weight.as_f64() * row_cost };
         delta.set_row(i, &row_delta[..outputs]);
     }
     if let Output::Each(sigma) = network.output
@@ -262,8 +257,7 @@ impl<T: Real> Kernel<T> for Derivative<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
         for panel in 0..self.a.panel_count() {
-            self.sigma
-                .times_derivative::<V>(self.a.panel(panel), self.delta.panel_mut(panel));
+            self.sigma.times_derivative::<V>(self.a.panel(panel), self.delta.panel_mut(panel));
         }
     }
 }
@@ -279,21 +273,15 @@ pub fn hidden_delta<T: Real>(
     delta: &mut Panels<T>,
 ) {
     let times_sigma_prime = TimesSigmaPrime { sigma, a };
-    product::transposed(
-        isa,
-        next_delta,
-        next_layer,
-        buffer,
-        delta,
-        times_sigma_prime,
-    );
+    product::transposed(isa, next_delta, next_layer, buffer, delta, times_sigma_prime);
 }
 
-/// BP3: ∂C/∂b^l = δ^l, summed over the rows of the batch and added to `gradient`.
+/// BP3: ∂C/∂b^l = δ^l, summed over the rows of the batch; with `resume` added to `gradient`.
 #[inline(always)]
 pub fn bias_gradient<V: Vector>(
     block: &Block,
     workspaces: &[Workspace<V::Scalar>],
+    resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     let parts: ArrayVec<_, MAX_THREADS> = workspaces
@@ -301,18 +289,22 @@ pub fn bias_gradient<V: Vector>(
         .map(|w| w.delta[block.layer - 1].panel(block.panel))
         .map(|delta| Outer { a: delta, delta })
         .collect();
-    product::column_sums::<V>(&parts, block.cols, gradient);
+    product::column_sums::<V>(&parts, block.cols, resume, gradient);
 }
 
-/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch and added to `gradient`.
+/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch; with `resume` added to `gradient`.
 #[inline(always)]
 pub fn weight_gradient<V: Vector>(
     block: &Block,
     inputs: usize,
     workspaces: &[Workspace<V::Scalar>],
+    resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     if block.layer == 1 && workspaces.iter().all(|w| w.is_sparse) {
+        if !resume {
+            gradient.fill(V::Scalar::ZERO);
+        }
         for w in workspaces {
             let delta = w.delta[0].panel(block.panel);
             let first = inputs * WIDTH;
@@ -327,7 +319,7 @@ pub fn weight_gradient<V: Vector>(
             delta: w.delta[block.layer - 1].panel(block.panel),
         })
         .collect();
-    product::outer::<V>(&parts, block.rows, block.cols, gradient);
+    product::outer::<V>(&parts, block.rows, block.cols, resume, gradient);
 }
 
 /// What becomes of the gradient of a block, once BP3 or BP4 has it.
@@ -371,25 +363,32 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let Gradients {
-            network,
-            workspaces,
-            share,
-            goal,
-        } = self;
+        let Gradients { network, workspaces, share, goal } = self;
         let mut origin = None;
         for (number, block) in network.blocks(share.blocks.clone()).enumerate() {
             let origin = *origin.get_or_insert(block.start);
             let range = block.start - origin..block.range().end - origin;
             let len = range.len();
+            // The products take long enough for what the update needs to arrive.
+            prefetch_slice(&share.parameters[range.clone()]);
+            for slot in share.state.iter().filter(|slot| !slot.is_empty()) {
+                prefetch_slice(&slot[range.clone()]);
+            }
+            if let Some(inputs) = block.inputs {
+                for w in workspaces {
+                    w.prefetch_panel(block.layer - 1, inputs + 1);
+                }
+            }
             let mut sums = [T::ZERO; WIDTH * WIDTH];
             let sums = &mut sums[..len];
             if goal.resume {
                 sums.copy_from_slice(&share.gradient[range.clone()]);
             }
             match block.inputs {
-                Some(inputs) => weight_gradient::<V>(&block, inputs, workspaces, sums),
-                None => bias_gradient::<V>(&block, workspaces, sums),
+                Some(inputs) => {
+                    weight_gradient::<V>(&block, inputs, workspaces, goal.resume, sums);
+                }
+                None => bias_gradient::<V>(&block, workspaces, goal.resume, sums),
             }
             let Some((update, Scale { alpha, scale })) = goal.update else {
                 share.gradient[range].copy_from_slice(sums);
@@ -402,15 +401,7 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
                 false => &mut slot[range.clone()],
             });
             let parameters = &mut share.parameters[range];
-            update.apply::<V>(
-                parameters,
-                Gradient {
-                    sum: sums,
-                    decay,
-                    scale,
-                },
-                state,
-            );
+            update.apply::<V>(parameters, Gradient { sum: sums, decay, scale }, state);
             if !share.squares.is_empty() && is_weight {
                 share.squares[number] = sum_of_squares::<V>(parameters);
             }

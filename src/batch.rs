@@ -4,6 +4,7 @@ use ndarray::{ArrayView1, ArrayView2};
 
 use crate::error::Error;
 use crate::linalg::panels::Panels;
+use crate::linalg::prefetch::prefetch_slice;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::sparse::Csr;
@@ -43,17 +44,21 @@ impl<T: Real> Input<'_, T> {
         if self.cols() == network.sizes()[0] {
             return Ok(());
         }
-        Err(Error::shape(
-            "X",
-            &[self.rows(), network.sizes()[0]],
-            &[self.rows(), self.cols()],
-        ))
+        Err(Error::shape("X", &[self.rows(), network.sizes()[0]], &[self.rows(), self.cols()]))
     }
 }
+
+/// A row in random order is somewhere else in memory: it is asked for while the rows before it are copied.
+const ROWS_AHEAD: usize = 3;
 
 /// Copy the rows of a dense X into panels.
 pub fn gather<T: Real>(x: ArrayView2<'_, T>, rows: Rows<'_>, out: &mut Panels<T>) {
     for i in 0..rows.len() {
+        if i + ROWS_AHEAD < rows.len()
+            && let Some(ahead) = x.row(rows.get(i + ROWS_AHEAD)).as_slice()
+        {
+            prefetch_slice(ahead);
+        }
         let row = x.row(rows.get(i));
         match row.as_slice() {
             Some(row) => out.set_row(i, row),
@@ -86,11 +91,9 @@ impl<T: Real> Targets<'_, T> {
                 let classes = outputs.max(2) as i64;
                 match y.iter().find(|&&c| !(0..classes).contains(&c)) {
                     None => Ok(()),
-                    Some(c) => Err(Error::value(
-                        "y",
-                        format!("class indices in [0, {classes})"),
-                        c,
-                    )),
+                    Some(c) => {
+                        Err(Error::value("y", format!("class indices in [0, {classes})"), c))
+                    }
                 }
             }
         }
@@ -140,11 +143,7 @@ impl<T: Real> Data<'_, T> {
             return Ok(rows.len() as f64);
         };
         let total: f64 = (0..rows.len()).map(|i| weights[rows.get(i)].as_f64()).sum();
-        if total == 0.0 {
-            Err(Error::ZeroWeight)
-        } else {
-            Ok(total)
-        }
+        if total == 0.0 { Err(Error::ZeroWeight) } else { Ok(total) }
     }
 }
 
@@ -152,10 +151,6 @@ impl<T: Real> Data<'_, T> {
 pub fn check_order(order: &[i64], rows: usize) -> Result<(), Error> {
     match order.iter().find(|&&r| r < 0 || r >= rows as i64) {
         None => Ok(()),
-        Some(r) => Err(Error::value(
-            "order",
-            format!("row numbers in [0, {rows})"),
-            r,
-        )),
+        Some(r) => Err(Error::value("order", format!("row numbers in [0, {rows})"), r)),
     }
 }

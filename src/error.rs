@@ -4,32 +4,16 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error("{argument} must be one of {expected}; got {got:?}")]
-    Name {
-        argument: &'static str,
-        expected: String,
-        got: String,
-    },
+    Name { argument: &'static str, expected: String, got: String },
 
     #[error("{argument} must have shape {expected}; got {got}")]
-    Shape {
-        argument: String,
-        expected: String,
-        got: String,
-    },
+    Shape { argument: String, expected: String, got: String },
 
     #[error("{argument} must be {expected}; got {got}")]
-    Value {
-        argument: String,
-        expected: String,
-        got: String,
-    },
+    Value { argument: String, expected: String, got: String },
 
     #[error("cost {cost:?} does not go with output activation {output:?}; the pairs are {pairs}")]
-    Pair {
-        cost: String,
-        output: String,
-        pairs: String,
-    },
+    Pair { cost: String, output: String, pairs: String },
 
     #[error("X is not a valid CSR matrix: {what}")]
     Sparse { what: String },
@@ -48,19 +32,11 @@ impl Error {
     pub fn shape(argument: impl Into<String>, expected: &[usize], got: &[usize]) -> Self {
         let show = |dims: &[usize]| match dims {
             [one] => format!("({one},)"),
-            _ => format!(
-                "({})",
-                dims.iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
+            _ => {
+                format!("({})", dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+            }
         };
-        Error::Shape {
-            argument: argument.into(),
-            expected: show(expected),
-            got: show(got),
-        }
+        Error::Shape { argument: argument.into(), expected: show(expected), got: show(got) }
     }
 
     pub fn value(
@@ -68,11 +44,7 @@ impl Error {
         expected: impl Into<String>,
         got: impl ToString,
     ) -> Self {
-        Error::Value {
-            argument: argument.into(),
-            expected: expected.into(),
-            got: got.to_string(),
-        }
+        Error::Value { argument: argument.into(), expected: expected.into(), got: got.to_string() }
     }
 
     /// An unknown name, and those there are.
@@ -81,14 +53,7 @@ impl Error {
         names: impl Iterator<Item = &'a str>,
         got: &str,
     ) -> Self {
-        let expected = names
-            .map(|n| format!("{n:?}"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        Error::Name {
-            argument,
-            expected,
-            got: got.to_owned(),
-        }
+        let expected = names.map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
+        Error::Name { argument, expected, got: got.to_owned() }
     }
 }

@@ -67,20 +67,9 @@ pub fn inspect<T: Real>(
         gradient: sums.as_mut_slice(),
         squares: &mut [],
     };
-    let goal = Goal {
-        resume: false,
-        update: None,
-    };
+    let goal = Goal { resume: false, update: None };
     let workspaces = std::slice::from_ref(&workspace);
-    dispatch(
-        isa,
-        Gradients {
-            network,
-            workspaces,
-            share: &mut share,
-            goal,
-        },
-    );
+    dispatch(isa, Gradients { network, workspaces, share: &mut share, goal });
 
     let scale = T::of(1.0 / weight);
     let mut squares = 0.0;

@@ -50,18 +50,10 @@ impl Network {
     /// `sizes` are the neurons of layers 0 to L.
     pub fn new(sizes: &[usize], hidden: Activation, output: Output) -> Result<Self, Error> {
         if sizes.len() < 2 {
-            return Err(Error::value(
-                "layer sizes",
-                "at least two layers",
-                sizes.len(),
-            ));
+            return Err(Error::value("layer sizes", "at least two layers", sizes.len()));
         }
         if let Some(zero) = sizes.iter().position(|&n| n == 0) {
-            return Err(Error::value(
-                format!("size of layer {zero}"),
-                "at least 1",
-                0,
-            ));
+            return Err(Error::value(format!("size of layer {zero}"), "at least 1", 0));
         }
         let mut offsets = vec![0usize];
         for pair in sizes.windows(2) {
@@ -71,17 +63,10 @@ impl Network {
                 .and_then(|rows| rows.checked_mul(WIDTH))
                 .and_then(|len| len.checked_add(offsets[offsets.len() - 1]))
                 .filter(|len| *len < isize::MAX as usize / 8)
-                .ok_or(Error::Memory {
-                    what: "the parameters",
-                })?;
+                .ok_or(Error::Memory { what: "the parameters" })?;
             offsets.push(len);
         }
-        Ok(Self {
-            sizes: sizes.to_vec(),
-            offsets,
-            hidden,
-            output,
-        })
+        Ok(Self { sizes: sizes.to_vec(), offsets, hidden, output })
     }
 
     /// The network that these weights and biases belong to.
@@ -102,18 +87,10 @@ impl Network {
         for (i, (w, b)) in coefs.iter().zip(intercepts).enumerate() {
             let fan_in = sizes[i];
             if w.nrows() != fan_in {
-                return Err(Error::shape(
-                    format!("coefs[{i}]"),
-                    &[fan_in, w.ncols()],
-                    w.shape(),
-                ));
+                return Err(Error::shape(format!("coefs[{i}]"), &[fan_in, w.ncols()], w.shape()));
             }
             if b.len() != w.ncols() {
-                return Err(Error::shape(
-                    format!("intercepts[{i}]"),
-                    &[w.ncols()],
-                    b.shape(),
-                ));
+                return Err(Error::shape(format!("intercepts[{i}]"), &[w.ncols()], b.shape()));
             }
             sizes.push(w.ncols());
         }
@@ -149,27 +126,18 @@ impl Network {
 
     /// Multiplications of one row in all three products, for deciding how to share out work.
     pub fn work_per_row(&self) -> usize {
-        self.sizes
-            .windows(2)
-            .map(|s| s[0].saturating_mul(s[1]).saturating_mul(3))
-            .sum()
+        self.sizes.windows(2).map(|s| s[0].saturating_mul(s[1]).saturating_mul(3)).sum()
     }
 
     pub fn zeros<T: Real>(&self) -> Result<Aligned<T>, Error> {
-        Aligned::zeros(self.len() / WIDTH).ok_or(Error::Memory {
-            what: "the parameters",
-        })
+        Aligned::zeros(self.len() / WIDTH).ok_or(Error::Memory { what: "the parameters" })
     }
 
     /// The parameters of layer `l`.
     #[inline]
     pub fn layer<'a, T>(&self, parameters: &'a [T], l: usize) -> Layer<'a, T> {
         let data = &parameters[self.offsets[l - 1]..self.offsets[l]];
-        Layer {
-            fan_in: self.sizes[l - 1],
-            fan_out: self.sizes[l],
-            data,
-        }
+        Layer { fan_in: self.sizes[l - 1], fan_out: self.sizes[l], data }
     }
 
     /// Where row `row` (`fan_in` is the biases) of neuron `neuron` stands in the parameters.
@@ -217,10 +185,7 @@ impl Network {
         let shape = (self.sizes[l - 1], self.sizes[l]);
         let at = |row, neuron| parameters[self.position(l, row, neuron)];
         let coefs = Array2::from_shape_fn(shape, |(row, neuron)| at(row, neuron));
-        (
-            coefs,
-            Array1::from_shape_fn(shape.1, |neuron| at(shape.0, neuron)),
-        )
+        (coefs, Array1::from_shape_fn(shape.1, |neuron| at(shape.0, neuron)))
     }
 
     /// Numbers in all weights and biases.
@@ -235,11 +200,7 @@ impl Network {
         for biases in [false, true] {
             for l in 1..=self.depth() {
                 let fan_in = self.sizes[l - 1];
-                let rows = if biases {
-                    fan_in..fan_in + 1
-                } else {
-                    0..fan_in
-                };
+                let rows = if biases { fan_in..fan_in + 1 } else { 0..fan_in };
                 for row in rows {
                     f(l, row, at..at + self.sizes[l]);
                     at += self.sizes[l];
@@ -282,9 +243,7 @@ impl Network {
 
     /// How many blocks the parameters have.
     pub fn block_count(&self) -> usize {
-        (1..=self.depth())
-            .map(|l| self.blocks_per_panel(l) * panel_count(self.sizes[l]))
-            .sum()
+        (1..=self.depth()).map(|l| self.blocks_per_panel(l) * panel_count(self.sizes[l])).sum()
     }
 
     /// Some of the blocks, in the order of memory.
@@ -305,20 +264,10 @@ impl Network {
         let fan_in = self.sizes[layer - 1];
         let cols = panel_cols(self.sizes[layer], panel);
         let is_bias = b == panel_count(fan_in);
-        let (inputs, row, rows) = if is_bias {
-            (None, fan_in, 1)
-        } else {
-            (Some(b), b * WIDTH, panel_cols(fan_in, b))
-        };
+        let (inputs, row, rows) =
+            if is_bias { (None, fan_in, 1) } else { (Some(b), b * WIDTH, panel_cols(fan_in, b)) };
         let start = self.position(layer, row, panel * WIDTH);
-        Block {
-            layer,
-            panel,
-            cols,
-            inputs,
-            rows,
-            start,
-        }
+        Block { layer, panel, cols, inputs, rows, start }
     }
 
     /// Divide the blocks into `parts` of nearly equal work: block numbers where each part ends.
@@ -378,9 +327,8 @@ mod tests {
         network.unpack_vector(parameters.as_slice(), &mut back, |_, x| x);
         assert_eq!(vector, back);
 
-        let layers: Vec<_> = (1..=2)
-            .map(|l| network.unpack_layer(l, parameters.as_slice()))
-            .collect();
+        let layers: Vec<_> =
+            (1..=2).map(|l| network.unpack_layer(l, parameters.as_slice())).collect();
         assert_eq!(layers[0].0[(0, 1)], 2.0);
         assert_eq!(layers[1].1[2], count as f64);
         let coefs: Vec<_> = layers.iter().map(|l| l.0.view()).collect();

@@ -15,11 +15,7 @@ pub enum Optimizer {
     /// v <- μ v - η g; w <- w + v, or with Nesterov's look ahead w <- w + μ v - η g.
     Sgd { momentum: f64, nesterov: bool },
     /// Kingma and Ba, Adam: a method for stochastic optimization (2015), algorithm 1 in the efficient form of section 2.
-    Adam {
-        beta_1: f64,
-        beta_2: f64,
-        epsilon: f64,
-    },
+    Adam { beta_1: f64, beta_2: f64, epsilon: f64 },
 }
 
 /// State vectors that any optimizer needs at most.
@@ -34,11 +30,7 @@ impl Optimizer {
         let mut take = |key: &'static str, default: f64, valid: fn(f64) -> bool, range: &str| {
             known.push(key);
             let value = given.get(key).copied().unwrap_or(default);
-            if valid(value) {
-                Ok(value)
-            } else {
-                Err(Error::value(key, range, value))
-            }
+            if valid(value) { Ok(value) } else { Err(Error::value(key, range, value)) }
         };
         let unit = |x: f64| (0.0..1.0).contains(&x);
         let optimizer = match name {
@@ -71,19 +63,15 @@ impl Optimizer {
     /// The numbers of update `t` (counted from 1).
     pub fn update<T: Real>(&self, learning_rate: f64, t: u64) -> Update<T> {
         match *self {
-            Optimizer::Sgd { momentum: 0.0, .. } => Update::Plain {
-                learning_rate: T::of(learning_rate),
-            },
+            Optimizer::Sgd { momentum: 0.0, .. } => {
+                Update::Plain { learning_rate: T::of(learning_rate) }
+            }
             Optimizer::Sgd { momentum, nesterov } => Update::Momentum {
                 learning_rate: T::of(learning_rate),
                 momentum: T::of(momentum),
                 nesterov,
             },
-            Optimizer::Adam {
-                beta_1,
-                beta_2,
-                epsilon,
-            } => {
+            Optimizer::Adam { beta_1, beta_2, epsilon } => {
                 let t = t as f64;
                 let step = learning_rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t));
                 Update::Adam {
@@ -102,22 +90,9 @@ impl Optimizer {
 /// One update, ready to be applied to any stretch of the parameters.
 #[derive(Clone, Copy, Debug)]
 pub enum Update<T> {
-    Plain {
-        learning_rate: T,
-    },
-    Momentum {
-        learning_rate: T,
-        momentum: T,
-        nesterov: bool,
-    },
-    Adam {
-        step: T,
-        beta_1: T,
-        rest_1: T,
-        beta_2: T,
-        rest_2: T,
-        epsilon: T,
-    },
+    Plain { learning_rate: T },
+    Momentum { learning_rate: T, momentum: T, nesterov: bool },
+    Adam { step: T, beta_1: T, rest_1: T, beta_2: T, rest_2: T, epsilon: T },
 }
 
 /// A stretch of the sum over a batch, and how it becomes the gradient: (sum + decay * w) * scale.
@@ -146,53 +121,49 @@ impl<T: Real> Update<T> {
         gradient: Gradient<'_, T>,
         state: [&mut [T]; MAX_SLOTS],
     ) {
+        // Of one length, and each step within it, as the loops say it: so the compiler drops the checks of every read.
+        let n = w.len();
         let [first, second] = state;
+        let gradient = Gradient { sum: &gradient.sum[..n], ..gradient };
         match *self {
             Update::Plain { learning_rate } => {
                 let rate = V::splat(-learning_rate);
-                for i in (0..w.len()).step_by(V::LANES) {
+                let mut i = 0;
+                while i + V::LANES <= n {
                     let x = V::read(w, i);
                     rate.mul_add(gradient.read(x, i), x).write(w, i);
+                    i += V::LANES;
                 }
             }
-            Update::Momentum {
-                learning_rate,
-                momentum,
-                nesterov,
-            } => {
+            Update::Momentum { learning_rate, momentum, nesterov } => {
                 let (rate, momentum) = (V::splat(-learning_rate), V::splat(momentum));
-                for i in (0..w.len()).step_by(V::LANES) {
+                let velocities = &mut first[..n];
+                let mut i = 0;
+                while i + V::LANES <= n {
                     let x = V::read(w, i);
                     let push = rate * gradient.read(x, i);
-                    let velocity = momentum.mul_add(V::read(first, i), push);
-                    velocity.write(first, i);
-                    let step = if nesterov {
-                        momentum.mul_add(velocity, push)
-                    } else {
-                        velocity
-                    };
+                    let velocity = momentum.mul_add(V::read(velocities, i), push);
+                    velocity.write(velocities, i);
+                    let step = if nesterov { momentum.mul_add(velocity, push) } else { velocity };
                     (x + step).write(w, i);
+                    i += V::LANES;
                 }
             }
-            Update::Adam {
-                step,
-                beta_1,
-                rest_1,
-                beta_2,
-                rest_2,
-                epsilon,
-            } => {
+            Update::Adam { step, beta_1, rest_1, beta_2, rest_2, epsilon } => {
                 let (beta_1, rest_1) = (V::splat(beta_1), V::splat(rest_1));
                 let (beta_2, rest_2) = (V::splat(beta_2), V::splat(rest_2));
                 let (step, epsilon) = (V::splat(step), V::splat(epsilon));
-                for i in (0..w.len()).step_by(V::LANES) {
+                let (ms, vs) = (&mut first[..n], &mut second[..n]);
+                let mut i = 0;
+                while i + V::LANES <= n {
                     let x = V::read(w, i);
                     let g = gradient.read(x, i);
-                    let m = beta_1.mul_add(V::read(first, i), rest_1 * g);
-                    let v = beta_2.mul_add(V::read(second, i), rest_2 * (g * g));
-                    m.write(first, i);
-                    v.write(second, i);
+                    let m = beta_1.mul_add(V::read(ms, i), rest_1 * g);
+                    let v = beta_2.mul_add(V::read(vs, i), rest_2 * (g * g));
+                    m.write(ms, i);
+                    v.write(vs, i);
                     (x - step * m / (v.sqrt() + epsilon)).write(w, i);
+                    i += V::LANES;
                 }
             }
         }

@@ -42,11 +42,7 @@ pub fn predict<T: Real>(
     let mut parts = Vec::new();
     for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
         let at_once = ROWS_AT_ONCE.min(own_rows);
-        parts.push((
-            i * own_rows,
-            out,
-            Workspace::forward_only(network, at_once, is_sparse)?,
-        ));
+        parts.push((i * own_rows, out, Workspace::forward_only(network, at_once, is_sparse)?));
     }
     let isa = Isa::best();
     team::with(threads, |team| {
@@ -55,10 +51,7 @@ pub fn predict<T: Real>(
             team.each(parts, |_, (first, out, workspace)| {
                 for (i, out) in out.chunks_mut(ROWS_AT_ONCE * outputs).enumerate() {
                     let len = out.len() / outputs;
-                    let own = Rows::Range {
-                        first: *first + i * ROWS_AT_ONCE,
-                        len,
-                    };
+                    let own = Rows::Range { first: *first + i * ROWS_AT_ONCE, len };
                     forward(network, parameters, isa, x, own, workspace);
                     for (row, out) in out.chunks_mut(outputs).enumerate() {
                         workspace.a[network.depth()].copy_row_to(row, out);
@@ -80,16 +73,7 @@ pub fn predict_row<T: Real>(
     x: &[T],
     out: &mut [T],
 ) {
-    dispatch(
-        Isa::best(),
-        PredictRow {
-            network,
-            coefs,
-            intercepts,
-            x,
-            out,
-        },
-    );
+    dispatch(Isa::best(), PredictRow { network, coefs, intercepts, x, out });
 }
 
 struct PredictRow<'a, 'b, T> {
@@ -105,20 +89,8 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let PredictRow {
-            network,
-            coefs,
-            intercepts,
-            x,
-            out,
-        } = self;
-        let widest = network
-            .sizes()
-            .iter()
-            .copied()
-            .max()
-            .unwrap_or(0)
-            .next_multiple_of(WIDTH);
+        let PredictRow { network, coefs, intercepts, x, out } = self;
+        let widest = network.sizes().iter().copied().max().unwrap_or(0).next_multiple_of(WIDTH);
         let mut buffers = vec![T::ZERO; 2 * widest];
         let (mut a, mut z) = buffers.split_at_mut(widest);
         a[..x.len()].copy_from_slice(x);
@@ -170,8 +142,6 @@ fn add_multiple<V: Vector>(x: V::Scalar, w: &[V::Scalar], z: &mut [V::Scalar]) {
 #[inline(always)]
 fn multiply_add<V: Vector>(x: V::Scalar, w: V::Scalar, z: V::Scalar) -> V::Scalar {
     let mut lanes = [V::Scalar::ZERO; WIDTH];
-    V::splat(x)
-        .mul_add(V::splat(w), V::splat(z))
-        .write(&mut lanes, 0);
+    V::splat(x).mul_add(V::splat(w), V::splat(z)).write(&mut lanes, 0);
     lanes[0]
 }

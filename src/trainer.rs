@@ -1,6 +1,6 @@
 //! Epochs of mini-batches in a given order, and the gradient over a whole data set.
 //!
-//! A mini-batch takes two rounds of the [team](crate::linalg::team). In the first each thread goes forward and backward with
+//! A mini-batch takes two rounds of the [`team`]. In the first each thread goes forward and backward with
 //! its own rows (BP1, BP2). In the second each thread does BP3, BP4 and the update for its own share of the parameters,
 //! over the rows of all. No sum is ever split between threads.
 
@@ -69,19 +69,12 @@ fn rows_at_once(network: &Network, batch: usize) -> usize {
 /// Threads that this much work keeps busy.
 fn useful_threads(network: &Network, rows: usize, allowed: usize) -> usize {
     let work = network.work_per_row().saturating_mul(rows);
-    allowed
-        .min(work / WORK_PER_THREAD)
-        .min(rows)
-        .clamp(1, MAX_THREADS)
+    allowed.min(work / WORK_PER_THREAD).min(rows).clamp(1, MAX_THREADS)
 }
 
 impl<T: Real> Workspaces<T> {
     fn none() -> Self {
-        Self {
-            each: Vec::new(),
-            rows: 0,
-            is_sparse: false,
-        }
+        Self { each: Vec::new(), rows: 0, is_sparse: false }
     }
 
     /// Room for `rows` rows on `threads` threads.
@@ -96,11 +89,7 @@ impl<T: Real> Workspaces<T> {
             *self = Self::none();
             let most = rows.div_ceil(threads);
             let each = (0..threads).map(|_| Workspace::new(network, most, is_sparse));
-            *self = Self {
-                each: each.collect::<Result<_, _>>()?,
-                rows,
-                is_sparse,
-            };
+            *self = Self { each: each.collect::<Result<_, _>>()?, rows, is_sparse };
         }
         Ok(&mut self.each)
     }
@@ -119,12 +108,7 @@ impl<T: Real> Pass<'_, '_, T> {
         let bound = |thread: usize| thread * rows.len() / active;
         team.each(&mut workspaces[..active], |thread, workspace| {
             let own = rows.slice(bound(thread), bound(thread + 1) - bound(thread));
-            let Pass {
-                network,
-                isa,
-                cost,
-                data,
-            } = *self;
+            let Pass { network, isa, cost, data } = *self;
             forward(network, parameters, isa, &data.x, own, workspace);
             backward(network, parameters, isa, cost, data, own, workspace);
         });
@@ -140,22 +124,14 @@ impl<T: Real> Pass<'_, '_, T> {
         goal: Goal<T>,
     ) {
         team.each(shares, |_, share| {
-            let kernel = Gradients {
-                network: self.network,
-                workspaces,
-                share,
-                goal,
-            };
+            let kernel = Gradients { network: self.network, workspaces, share, goal };
             dispatch(self.isa, kernel);
         });
     }
 
     /// Cost of the rows that the workspaces hold, in the order of the rows.
     fn cost_of(workspaces: &[Workspace<T>]) -> f64 {
-        workspaces
-            .iter()
-            .flat_map(|w| &w.cost[..w.delta[0].rows()])
-            .sum()
+        workspaces.iter().flat_map(|w| &w.cost[..w.delta[0].rows()]).sum()
     }
 }
 
@@ -179,10 +155,7 @@ fn cut<'a, T>(
     let mut first = 0;
     ends.iter()
         .map(|&end| {
-            let position = network
-                .blocks(end..end + 1)
-                .next()
-                .map_or(network.len(), |b| b.start);
+            let position = network.blocks(end..end + 1).next().map_or(network.len(), |b| b.start);
             let len = position - first;
             let share = Share {
                 blocks: first_block..end,
@@ -228,17 +201,9 @@ impl<T: Real> Trainer<T> {
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return Err(Error::value("alpha", "at least 0 and finite", alpha));
         }
-        let empty = || {
-            Aligned::zeros(0).ok_or(Error::Memory {
-                what: "the optimizer's state",
-            })
-        };
+        let empty = || Aligned::zeros(0).ok_or(Error::Memory { what: "the optimizer's state" });
         let slot = |i: usize| {
-            if i < optimizer.slots().len() {
-                network.zeros()
-            } else {
-                empty()
-            }
+            if i < optimizer.slots().len() { network.zeros() } else { empty() }
         };
         Ok(Self {
             state: [slot(0)?, slot(1)?],
@@ -279,11 +244,7 @@ impl<T: Real> Trainer<T> {
 
     /// Names of the optimizer's state vectors and their numbers.
     pub fn state(&self) -> impl Iterator<Item = (&'static str, &[T])> {
-        self.optimizer
-            .slots()
-            .iter()
-            .copied()
-            .zip(self.state.iter().map(Aligned::as_slice))
+        self.optimizer.slots().iter().copied().zip(self.state.iter().map(Aligned::as_slice))
     }
 
     /// Go on from the state of an earlier trainer.
@@ -308,21 +269,14 @@ impl<T: Real> Trainer<T> {
     ) -> Result<Epoch, Error> {
         data.check(&self.network)?;
         let all = match order {
-            None => Rows::Range {
-                first: 0,
-                len: data.x.rows(),
-            },
+            None => Rows::Range { first: 0, len: data.x.rows() },
             Some(order) => {
                 check_order(order, data.x.rows())?;
                 Rows::Named(order)
             }
         };
         if batch_size == 0 || all.is_empty() {
-            return Err(Error::value(
-                "batch_size and number of rows",
-                "at least 1",
-                0,
-            ));
+            return Err(Error::value("batch_size and number of rows", "at least 1", 0));
         }
         let batch_size = batch_size.min(all.len());
         let at_once = rows_at_once(&self.network, batch_size);
@@ -333,8 +287,7 @@ impl<T: Real> Trainer<T> {
         }
         self.start_squares();
         let ends = self.network.share_out(threads);
-        self.workspaces
-            .prepare(&self.network, at_once, threads, is_sparse)?;
+        self.workspaces.prepare(&self.network, at_once, threads, is_sparse)?;
 
         team::with(threads, |team| {
             let mut total = Loss::default();
@@ -349,10 +302,7 @@ impl<T: Real> Trainer<T> {
                 first += batch.len();
             }
             let rows = all.len() as f64;
-            Ok(Epoch::Finished(Loss {
-                cost: total.cost / rows,
-                penalty: total.penalty / rows,
-            }))
+            Ok(Epoch::Finished(Loss { cost: total.cost / rows, penalty: total.penalty / rows }))
         })
     }
 
@@ -367,18 +317,10 @@ impl<T: Real> Trainer<T> {
         stop: &mut impl FnMut() -> bool,
     ) -> Result<Option<Loss>, Error> {
         let weight = data.total_weight(batch)?;
-        let pass = Pass {
-            network: &self.network,
-            isa: self.isa,
-            cost: self.cost,
-            data,
-        };
+        let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
         let squares: f64 = self.squares.iter().sum();
         let penalty = 0.5 * self.alpha * squares / weight;
-        let scale = Scale {
-            alpha: T::of(self.alpha),
-            scale: T::of(1.0 / weight),
-        };
+        let scale = Scale { alpha: T::of(self.alpha), scale: T::of(1.0 / weight) };
         let update = self.optimizer.update(self.learning_rate, self.updates + 1);
         let mut cost = 0.0;
         let mut done = 0;
@@ -393,10 +335,7 @@ impl<T: Real> Trainer<T> {
             let workspaces = &workspaces[..active];
             cost += Pass::cost_of(workspaces);
             let is_last = done + rows.len() == batch.len();
-            let goal = Goal {
-                resume: done > 0,
-                update: is_last.then_some((update, scale)),
-            };
+            let goal = Goal { resume: done > 0, update: is_last.then_some((update, scale)) };
             let [first, second] = &mut self.state;
             let mut shares = cut(
                 &self.network,
@@ -410,10 +349,7 @@ impl<T: Real> Trainer<T> {
             done += rows.len();
         }
         self.updates += 1;
-        Ok(Some(Loss {
-            cost: cost / weight,
-            penalty,
-        }))
+        Ok(Some(Loss { cost: cost / weight, penalty }))
     }
 
     /// Have the sums of squares of all blocks at hand where the penalty needs them.
@@ -502,13 +438,9 @@ impl<T: Real> Objective<T> {
         if rows == 0 {
             return Err(Error::value("number of rows", "at least 1", 0));
         }
-        let all = Rows::Range {
-            first: 0,
-            len: rows,
-        };
+        let all = Rows::Range { first: 0, len: rows };
         let weight = data.total_weight(all)?;
-        self.network
-            .pack_vector(vector, self.parameters.as_mut_slice());
+        self.network.pack_vector(vector, self.parameters.as_mut_slice());
         dispatch(
             self.isa,
             Squares {
@@ -520,15 +452,9 @@ impl<T: Real> Objective<T> {
         let at_once = rows_at_once(&self.network, rows);
         let threads = useful_threads(&self.network, at_once, threads);
         let is_sparse = matches!(data.x, Input::Sparse(_));
-        self.workspaces
-            .prepare(&self.network, at_once, threads, is_sparse)?;
+        self.workspaces.prepare(&self.network, at_once, threads, is_sparse)?;
         let ends = self.network.share_out(threads);
-        let pass = Pass {
-            network: &self.network,
-            isa: self.isa,
-            cost: self.cost,
-            data,
-        };
+        let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
 
         let cost = team::with(threads, |team| {
             let mut cost = 0.0;
@@ -551,10 +477,7 @@ impl<T: Real> Objective<T> {
                     self.gradient.as_mut_slice(),
                     &mut [],
                 );
-                let goal = Goal {
-                    resume: done > 0,
-                    update: None,
-                };
+                let goal = Goal { resume: done > 0, update: None };
                 pass.second_round(team, workspaces, &mut shares, goal);
                 done += part.len();
             }
@@ -562,18 +485,14 @@ impl<T: Real> Objective<T> {
         });
         let Some(cost) = cost else { return Ok(None) };
         let scale = T::of(1.0 / weight);
-        self.network
-            .unpack_vector(self.gradient.as_slice(), gradient, |_, sum| sum * scale);
+        self.network.unpack_vector(self.gradient.as_slice(), gradient, |_, sum| sum * scale);
         let decay = T::of(self.alpha / weight);
         let weights = gradient.iter_mut().zip(vector).take(self.weight_count());
         for (g, &w) in weights {
             *g += decay * w;
         }
         let squares: f64 = self.squares.iter().sum();
-        Ok(Some(Loss {
-            cost: cost / weight,
-            penalty: 0.5 * self.alpha * squares / weight,
-        }))
+        Ok(Some(Loss { cost: cost / weight, penalty: 0.5 * self.alpha * squares / weight }))
     }
 
     fn weight_count(&self) -> usize {
@@ -590,7 +509,4 @@ impl<T: Real> Objective<T> {
     }
 }
 
-const _: () = assert!(
-    WIDTH * WIDTH <= 256,
-    "a block of gradients lives on the stack"
-);
+const _: () = assert!(WIDTH * WIDTH <= 256, "a block of gradients lives on the stack");

@@ -1,15 +1,16 @@
 """The native module: the passes, the four equations and the updates, in Rust.
 
-Dimensions, stated once: ``n`` rows (samples), layers ``0 .. L`` of ``size[l]`` neurons; layer 0 is the input, layer L the
-output. ``T`` is float32 or float64, the same for every array of a call. ``coefs[l-1]`` has shape ``(size[l-1], size[l])``
-and ``intercepts[l-1]`` shape ``(size[l],)``; together they are w^l and b^l.
+Dimensions, stated once: ``n`` rows (samples), layers ``0 .. L`` of ``size[l]`` neurons; layer 0 is the input,
+layer L the output. ``T`` is float32 or float64, the same for every array of a call. ``coefs[l-1]`` has shape
+``(size[l-1], size[l])`` and ``intercepts[l-1]`` shape ``(size[l],)``; together they are w^l and b^l.
 
-``X`` is an ndarray of shape ``(n, size[0])`` with any strides, or a SciPy CSR matrix or array (int32 or int64 indices).
-``y`` is either a C-contiguous array of ``T``, shape ``(n, size[L])``, or int64 class indices, shape ``(n,)``: one-hot rows
-where the output layer has several neurons, and the 0 or 1 itself where it has one.
+``X`` is an ndarray of shape ``(n, size[0])`` with any strides, or a SciPy CSR matrix or array (int32 or int64
+indices). ``y`` is either an array of ``T``, shape ``(n, size[L])``, or int64 class indices, shape ``(n,)``:
+one-hot rows where the output layer has several neurons, and the 0 or 1 itself where it has one.
 
-Errors: ``ValueError`` for shapes, names and numbers, ``TypeError`` for types, ``ZeroDivisionError`` where the weights of a
-batch sum to zero. Nothing is changed by a call that raises one of them.
+Errors: ``ValueError`` for shapes, names and numbers, ``TypeError`` for types, ``ZeroDivisionError`` where the
+weights of a batch sum to zero, ``MemoryError`` where memory is refused. A call that raises one of them before
+its first update changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,14 +26,17 @@ OUTPUT_ACTIVATIONS: tuple[str, ...]
 """Names for the output layer."""
 COSTS: tuple[str, ...]
 """Names of costs; the cost is the sum over outputs, averaged over the (weighted) rows of a batch."""
+PAIRS: tuple[tuple[str, str], ...]
+"""Costs and the output activations they go with."""
 OPTIMIZERS: tuple[str, ...]
 
 @final
 class Trainer:
     """Parameters and optimizer state, packed for training.
 
-    ``hyperparameters`` names what the optimizer takes: sgd ``momentum``, ``nesterov`` (0 or 1); adam ``beta_1``, ``beta_2``,
-    ``epsilon``. ``state`` is what ``state()`` of an earlier trainer gave; without it the state starts at zero.
+    ``hyperparameters`` names what the optimizer takes: sgd ``momentum``, ``nesterov`` (0 or 1);
+    adam ``beta_1``, ``beta_2``, ``epsilon``. ``state`` is what ``state()`` of an earlier trainer
+    gave; without it the state starts at zero.
     """
 
     def __new__(
@@ -61,13 +65,14 @@ class Trainer:
         batch_size: int,
         sample_weight: NDArray[Any] | None = None,
     ) -> tuple[float, float]:
-        """Train on the rows ``order`` names (None: all, in turn), in mini-batches of ``batch_size``; the last may be smaller.
+        """Train on the rows ``order`` names (None: all, in turn), in mini-batches.
 
-        Returns the mean cost and the mean L2 penalty (alpha/2 sum of squared weights / weight of the batch) over the
-        batches, each batch counting by its number of rows, both before that batch's update.
+        The last batch may be smaller than ``batch_size``. Returns the mean cost and the mean L2
+        penalty (alpha / 2 times the sum of squared weights / weight of the batch) over the batches,
+        each batch counting by its number of rows, and both before that batch's update.
 
-        The GIL is released. A signal whose handler raises (Ctrl-C) ends the epoch early with that exception; the
-        parameters are then those after the last whole batch.
+        The GIL is released. A signal whose handler raises (Ctrl-C) ends the epoch early with that
+        exception; the parameters are then those after the last whole batch.
         """
     def predict(self, X: Any) -> NDArray[Any]:
         """a^L of every row with the present parameters, shape ``(n, size[L])``."""
@@ -76,7 +81,11 @@ class Trainer:
     def is_finite(self) -> bool:
         """Whether every parameter is finite."""
     def state(self) -> dict[str, Any]:
-        """Optimizer state: ``t`` (updates made) and for each slot (sgd ``velocity``; adam ``m``, ``v``) a list of arrays, those of the coefs first."""
+        """Optimizer state: ``t``, the updates made, and each slot as a list of arrays.
+
+        Slots are ``velocity`` (sgd with momentum), ``m`` and ``v`` (adam); in each list the arrays
+        of the coefs come first, then those of the intercepts.
+        """
 
 def forward(
     X: Any,
@@ -87,7 +96,10 @@ def forward(
     output_activation: str,
     n_threads: int | None = None,
 ) -> NDArray[Any]:
-    """a of the last layer given, shape ``(n, size[-1])``. For a hidden layer pass the first layers only and name its activation as ``output_activation``."""
+    """a of the last layer given, shape ``(n, size[-1])``.
+
+    For a hidden layer pass the first layers only and name its activation as ``output_activation``.
+    """
 
 def loss_gradient(
     packed: NDArray[Any],
@@ -103,9 +115,10 @@ def loss_gradient(
     sample_weight: NDArray[Any] | None = None,
     n_threads: int | None = None,
 ) -> tuple[float, float]:
-    """Cost and L2 penalty over all rows as one batch; writes the gradient of their sum into ``gradient``.
+    """Cost and L2 penalty over all rows as one batch; the gradient of their sum goes to ``gradient``.
 
-    ``packed`` and ``gradient`` hold all coefs in C order, then all intercepts, as one vector of ``T``.
+    ``packed`` and ``gradient`` hold all coefs in C order, then all intercepts, as one vector of
+    ``T``.
     """
 
 def backprop(
@@ -122,9 +135,10 @@ def backprop(
 ) -> dict[str, Any]:
     """Every quantity of one backward pass over all rows as one batch, by the code that trains.
 
-    Keys: ``cost``, ``penalty`` (floats); ``z``, ``a``, ``delta``: lists of L arrays of shape ``(n, size[l])``, l = 1 .. L
-    (delta of a row is not yet divided by the weight of the batch, but carries the row's sample weight); ``grad_w``,
-    ``grad_b``: lists of L arrays shaped like coefs and intercepts, of cost + penalty.
+    Keys: ``cost``, ``penalty`` (floats); ``z``, ``a``, ``delta``: lists of L arrays of shape
+    ``(n, size[l])``, l = 1 .. L (delta of a row carries the row's sample weight, and is not divided
+    by the weight of the batch); ``grad_w``, ``grad_b``: lists of L arrays shaped like coefs and
+    intercepts, of cost + penalty.
     """
 
 def get_num_threads() -> int: ...

@@ -6,8 +6,9 @@
 
 use std::arch::x86_64::*;
 
+use super::panels::WIDTH;
 use super::vector::Vector;
-use super::x86::x86_vector;
+use super::x86::{transpose_f32, transpose_f64, x86_vector};
 
 x86_vector!(
     F32x8, __m256, f32, lanes 8, accumulators 12,
@@ -22,7 +23,8 @@ x86_vector!(
     exp2_whole |low| _mm256_castsi256_ps(_mm256_add_epi32(
         _mm256_slli_epi32::<23>(_mm256_castps_si256(low)),
         _mm256_castps_si256(_mm256_set1_ps(1.0))
-    ))
+    )),
+    transpose transpose_f32
 );
 
 x86_vector!(
@@ -38,5 +40,6 @@ x86_vector!(
     exp2_whole |low| _mm256_castsi256_pd(_mm256_add_epi64(
         _mm256_slli_epi64::<52>(_mm256_castpd_si256(low)),
         _mm256_castpd_si256(_mm256_set1_pd(1.0))
-    ))
+    )),
+    transpose transpose_f64
 );

@@ -5,8 +5,9 @@
 
 use std::arch::x86_64::*;
 
+use super::panels::WIDTH;
 use super::vector::Vector;
-use super::x86::x86_vector;
+use super::x86::{transpose_f32, transpose_f64, x86_vector};
 
 x86_vector!(
     F32x16, __m512, f32, lanes 16, accumulators 16,
@@ -21,7 +22,8 @@ x86_vector!(
     exp2_whole |low| _mm512_castsi512_ps(_mm512_add_epi32(
         _mm512_slli_epi32::<23>(_mm512_castps_si512(low)),
         _mm512_castps_si512(_mm512_set1_ps(1.0))
-    ))
+    )),
+    transpose transpose_f32
 );
 
 x86_vector!(
@@ -37,5 +39,6 @@ x86_vector!(
     exp2_whole |low| _mm512_castsi512_pd(_mm512_add_epi64(
         _mm512_slli_epi64::<52>(_mm512_castpd_si512(low)),
         _mm512_castpd_si512(_mm512_set1_pd(1.0))
-    ))
+    )),
+    transpose transpose_f64
 );

@@ -32,9 +32,7 @@ fn reduce<V: Vector>(x: V) -> (V, V) {
 /// e^x: infinity above the range, 0 below, NaN for NaN.
 #[inline(always)]
 pub fn exp<V: Vector>(x: V) -> V {
-    let x = x
-        .max(V::splat(V::Scalar::EXP_MIN))
-        .min(V::splat(V::Scalar::EXP_MAX));
+    let x = x.max(V::splat(V::Scalar::EXP_MIN)).min(V::splat(V::Scalar::EXP_MAX));
     let (n, expm1) = reduce(x);
     // 2^n in two factors: n runs past the exponents of normal numbers on either side.
     let rounder = V::splat(V::Scalar::ROUNDER);
@@ -57,4 +55,137 @@ pub fn tanh<V: Vector>(x: V) -> V {
     // e^(2|x|) - 1 = 2^n (e^r - 1) + (2^n - 1)
     let t = expm1.mul_add(scale, scale - V::one());
     (t / (t + V::splat(V::Scalar::of(2.0)))).with_sign_of(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+    use crate::linalg::dispatch::{Isa, Kernel, dispatch};
+    use crate::linalg::panels::WIDTH;
+
+    struct Apply<'a, T>(Activation, &'a mut [T]);
+
+    impl<T: Real> Kernel<T> for Apply<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vector<Scalar = T>>(self) {
+            self.0.apply::<V>(self.1);
+        }
+    }
+
+    fn reference(activation: Activation, x: f64) -> f64 {
+        match activation {
+            Activation::Exp => x.exp(),
+            Activation::Tanh => x.tanh(),
+            _ => 1.0 / (1.0 + (-x).exp()),
+        }
+    }
+
+    const FUNCTIONS: [(Activation, f64); 3] = [
+        (Activation::Exp, MAX_EXP_ERROR_ULPS),
+        (Activation::Logistic, MAX_LOGISTIC_ERROR_ULPS),
+        (Activation::Tanh, MAX_TANH_ERROR_ULPS),
+    ];
+
+    /// Largest error in ULP over some f32, against the C library in f64.
+    fn worst_f32(isa: Isa, activation: Activation, bits: impl Iterator<Item = u32>) -> f64 {
+        let mut worst: f64 = 0.0;
+        let mut check = |xs: &[f32; WIDTH]| {
+            let mut ys = *xs;
+            dispatch(isa, Apply(activation, &mut ys[..]));
+            for (&x, &y) in xs.iter().zip(&ys) {
+                let exact = reference(activation, f64::from(x));
+                if x.is_nan() {
+                    assert!(y.is_nan(), "{activation:?} of NaN is {y}");
+                } else if exact > f64::from(f32::MAX) {
+                    assert!(y == f32::INFINITY || y == f32::MAX, "{activation:?}({x}) = {y}");
+                } else if exact.abs() < f64::from(f32::MIN_POSITIVE) {
+                    assert!((f64::from(y) - exact).abs() <= f64::from(f32::MIN_POSITIVE));
+                } else {
+                    let rounded = exact as f32;
+                    let ulp = f64::from(rounded.abs().next_up()) - f64::from(rounded.abs());
+                    let error = (f64::from(y) - exact).abs() / ulp;
+                    assert!(error.is_finite(), "{activation:?}({x}) = {y}");
+                    worst = worst.max(error);
+                }
+            }
+        };
+        let mut xs = [0f32; WIDTH];
+        let mut filled = 0;
+        for b in bits {
+            xs[filled] = f32::from_bits(b);
+            filled += 1;
+            if filled == WIDTH {
+                check(&xs);
+                filled = 0;
+            }
+        }
+        check(&xs);
+        worst
+    }
+
+    fn hold_bounds(step: usize) {
+        for isa in Isa::all_available() {
+            for (activation, bound) in FUNCTIONS {
+                let worst = worst_f32(isa, activation, (0..=u32::MAX).step_by(step));
+                assert!(worst <= bound, "{activation:?} on {isa:?}: {worst} ULP");
+            }
+        }
+    }
+
+    #[test]
+    fn f32_errors_are_within_their_bounds_on_a_sample() {
+        hold_bounds(4099);
+    }
+
+    #[test]
+    #[ignore = "every f32 takes minutes; `make torture` runs it"]
+    fn f32_errors_are_within_their_bounds_everywhere() {
+        hold_bounds(1);
+    }
+
+    /// Against the C library in f64, which has an error of its own of up to one ULP.
+    #[test]
+    fn f64_errors_are_within_their_bounds_on_a_sample() {
+        for isa in Isa::all_available() {
+            for (activation, bound) in FUNCTIONS {
+                for i in -40_000..40_000 {
+                    let x = f64::from(i) * 0.0175;
+                    for x in [x, x * 1e-3, x * 1e-9] {
+                        let mut ys = [x; WIDTH];
+                        dispatch(isa, Apply(activation, &mut ys[..]));
+                        let exact = reference(activation, x);
+                        let ulp = exact.abs().next_up() - exact.abs();
+                        if exact.is_normal() {
+                            let error = (ys[0] - exact).abs() / ulp;
+                            assert!(error <= bound + 1.0, "{activation:?}({x}): {error} ULP");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ends_of_the_range() {
+        for isa in Isa::all_available() {
+            for (activation, x, y) in [
+                (Activation::Logistic, f32::INFINITY, 1.0),
+                (Activation::Logistic, f32::NEG_INFINITY, 0.0),
+                (Activation::Logistic, f32::MAX, 1.0),
+                (Activation::Logistic, f32::MIN, 0.0),
+                (Activation::Tanh, f32::INFINITY, 1.0),
+                (Activation::Tanh, f32::MIN, -1.0),
+                (Activation::Tanh, -0.0, -0.0),
+                (Activation::Exp, f32::NEG_INFINITY, 0.0),
+                (Activation::Exp, f32::INFINITY, f32::INFINITY),
+            ] {
+                let mut ys = [x; WIDTH];
+                dispatch(isa, Apply(activation, &mut ys[..]));
+                assert_eq!(ys[0], y, "{activation:?}({x}) on {isa:?}");
+            }
+        }
+    }
 }

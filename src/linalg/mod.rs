@@ -7,6 +7,7 @@
 //! | `dispatch` | picks an instruction set at run time |
 //! | `math` | e^x, logistic, tanh |
 //! | `panels` | matrices as panels of [`WIDTH`](panels::WIDTH) columns |
+//! | `prefetch` | cache lines before they are needed |
 //! | `product` | the one tile and the three products made of it |
 //! | `rows` | which rows of the data a mini-batch is made of |
 //! | `sparse` | the same products where X is sparse |
@@ -17,6 +18,7 @@ pub mod denormals;
 pub mod dispatch;
 pub mod math;
 pub mod panels;
+pub mod prefetch;
 pub mod product;
 pub mod real;
 pub mod rows;

@@ -65,12 +65,7 @@ impl<T: Real> Panels<T> {
     pub fn zeros(capacity: usize, cols: usize) -> Option<Self> {
         let stride = capacity | 1;
         let data = Aligned::zeros(stride.checked_mul(panel_count(cols))?)?;
-        Some(Self {
-            rows: capacity,
-            cols,
-            stride,
-            data,
-        })
+        Some(Self { rows: capacity, cols, stride, data })
     }
 
     pub fn rows(&self) -> usize {
@@ -89,12 +84,6 @@ impl<T: Real> Panels<T> {
     pub fn set_rows(&mut self, rows: usize) {
         assert!(rows <= self.stride);
         self.rows = rows;
-    }
-
-    /// Where the first number stands.
-    #[inline(always)]
-    pub(super) fn first(&self) -> *const T {
-        self.data.as_slice().as_ptr()
     }
 
     /// Numbers between the beginnings of two panels.

@@ -18,6 +18,7 @@
 
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::panels::{Panels, WIDTH, panel_cols, panel_count};
+use super::prefetch::prefetch;
 use super::real::Real;
 use super::vector::Vector;
 
@@ -150,16 +151,56 @@ pub(super) fn cover_row<J: Row>(job: &mut J, cols: usize) {
     sizes! { 1 2 3 4 5 6 7 8 }
 }
 
-/// Rows of a panelled matrix times one panel: what [`affine`] and [`transposed`] share.
+/// Rows of a panelled matrix times one panel, over a part of the depth: what [`affine`] and [`transposed`] share.
 struct RowsTimesPanel<V: Vector> {
     left: *const V::Scalar,
     /// Numbers between the panels of the left matrix.
     left_stride: usize,
     depth: usize,
     right: *const V::Scalar,
-    /// The row every row of the result begins from.
+    /// What every row of the result begins from: the same row for all (stride 0), or what `out` holds (stride WIDTH).
     init: *const V::Scalar,
+    init_stride: usize,
     out: *mut V::Scalar,
+}
+
+/// Rows of the right panel that are gone through before the next ones: they stay in the L1 cache for all tiles.
+const fn depth_at_once<T>() -> usize {
+    let rows = (16 << 10) / (WIDTH * size_of::<T>());
+    rows - rows % WIDTH
+}
+
+/// `out` = `init` (one row, for every row) + the rows of `left` times `right`, of `depth` rows and `cols` columns.
+#[inline(always)]
+fn rows_times_panel<V: Vector>(
+    left: &Panels<V::Scalar>,
+    right: &[V::Scalar],
+    depth: usize,
+    init: &[V::Scalar],
+    cols: usize,
+    out: &mut [V::Scalar],
+) {
+    assert!(depth <= left.cols() && right.len() >= depth * WIDTH && init.len() >= WIDTH);
+    assert!(out.len() == left.rows() * WIDTH);
+    let out = out.as_mut_ptr();
+    let mut done = 0;
+    while done < depth {
+        let steps = (depth - done).min(depth_at_once::<V::Scalar>());
+        let (init, init_stride) =
+            if done == 0 { (init.as_ptr(), 0) } else { (out.cast_const(), WIDTH) };
+        let mut job = RowsTimesPanel::<V> {
+            // `done` is a multiple of WIDTH: whole panels are done.
+            left: left.panel(done / WIDTH).as_ptr(),
+            left_stride: left.panel_stride(),
+            depth: steps,
+            right: right[done * WIDTH..].as_ptr(),
+            init,
+            init_stride,
+            out,
+        };
+        cover(&mut job, left.rows(), cols);
+        done += steps;
+    }
 }
 
 impl<V: Vector> Tiles for RowsTimesPanel<V> {
@@ -168,10 +209,11 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
         let mut acc = [[V::zero(); NV]; MR];
-        for acc in &mut acc {
+        for (i, acc) in acc.iter_mut().enumerate() {
             for (j, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: init is a row of WIDTH numbers.
-                *acc = unsafe { V::load(self.init.add(j * V::LANES)) };
+                let at = (row + i) * self.init_stride + j * V::LANES;
+                // SAFETY: init is one row of WIDTH numbers, or as many as out has.
+                *acc = unsafe { V::load(self.init.add(at)) };
             }
         }
         let mut done = 0;
@@ -181,14 +223,11 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
             let mut left = self.left.add(row * WIDTH);
             while done < self.depth {
                 let steps = (self.depth - done).min(WIDTH);
-                tile(
-                    &mut acc,
-                    left,
-                    WIDTH,
-                    1,
-                    self.right.add(done * WIDTH),
-                    steps,
-                );
+                for i in 0..MR {
+                    // The rows of the next tile: each panel is on other pages, where the processor does not guess.
+                    prefetch(left.wrapping_add((MR + i) * WIDTH));
+                }
+                tile(&mut acc, left, WIDTH, 1, self.right.add(done * WIDTH), steps);
                 left = left.wrapping_add(self.left_stride);
                 done += steps;
             }
@@ -214,21 +253,13 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
-        let Layer {
-            fan_in, fan_out, ..
-        } = self.layer;
+        let Layer { fan_in, fan_out, .. } = self.layer;
         for panel in 0..panel_count(fan_out) {
             let right = self.layer.panel(panel);
             let out = self.out.panel_mut(panel);
-            let mut job = RowsTimesPanel::<V> {
-                left: self.a.first(),
-                left_stride: self.a.panel_stride(),
-                depth: fan_in,
-                right: right.as_ptr(),
-                init: right[fan_in * WIDTH..].as_ptr(),
-                out: out.as_mut_ptr(),
-            };
-            cover(&mut job, self.a.rows(), panel_cols(fan_out, panel));
+            let bias = &right[fan_in * WIDTH..];
+            let cols = panel_cols(fan_out, panel);
+            rows_times_panel::<V>(self.a, right, fan_in, bias, cols, out);
             self.epilogue.apply::<V>(panel, out);
         }
     }
@@ -243,15 +274,7 @@ pub fn affine<T: Real>(
     epilogue: impl Epilogue<T>,
 ) {
     assert!(a.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == a.rows());
-    dispatch(
-        isa,
-        Affine {
-            a,
-            layer,
-            out,
-            epilogue,
-        },
-    );
+    dispatch(isa, Affine { a, layer, out, epilogue });
 }
 
 struct Transposed<'a, T, E> {
@@ -267,22 +290,13 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Transposed<'_, T, E> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
-        let Layer {
-            fan_in, fan_out, ..
-        } = self.layer;
+        let Layer { fan_in, fan_out, .. } = self.layer;
         let zeros = [T::ZERO; WIDTH];
         for panel in 0..panel_count(fan_in) {
-            transpose_panel(self.layer, panel, self.buffer);
+            transpose_panel::<V>(self.layer, panel, self.buffer);
             let out = self.out.panel_mut(panel);
-            let mut job = RowsTimesPanel::<V> {
-                left: self.delta.first(),
-                left_stride: self.delta.panel_stride(),
-                depth: fan_out,
-                right: self.buffer.as_ptr(),
-                init: zeros.as_ptr(),
-                out: out.as_mut_ptr(),
-            };
-            cover(&mut job, self.delta.rows(), panel_cols(fan_in, panel));
+            let cols = panel_cols(fan_in, panel);
+            rows_times_panel::<V>(self.delta, self.buffer, fan_out, &zeros, cols, out);
             self.epilogue.apply::<V>(panel, out);
         }
     }
@@ -301,16 +315,7 @@ pub fn transposed<T: Real>(
         delta.cols() == layer.fan_out && out.cols() == layer.fan_in && out.rows() == delta.rows()
     );
     assert!(buffer.len() >= buffer_rows(layer.fan_out) * WIDTH);
-    dispatch(
-        isa,
-        Transposed {
-            delta,
-            layer,
-            buffer,
-            out,
-            epilogue,
-        },
-    );
+    dispatch(isa, Transposed { delta, layer, buffer, out, epilogue });
 }
 
 /// Rows of the buffer that [`transposed`] needs for a layer of `fan_out` neurons.
@@ -320,25 +325,23 @@ pub fn buffer_rows(fan_out: usize) -> usize {
 
 /// Columns `panel * WIDTH ..` of wᵀ: row c of `out` gets the weights of neuron c from those inputs.
 #[inline(always)]
-fn transpose_panel<T: Real>(layer: Layer<'_, T>, panel: usize, out: &mut [T]) {
-    let inputs = panel_cols(layer.fan_in, panel);
+fn transpose_panel<V: Vector>(layer: Layer<'_, V::Scalar>, panel: usize, out: &mut [V::Scalar]) {
+    const BLOCK: usize = WIDTH * WIDTH;
+    let len = panel_cols(layer.fan_in, panel) * WIDTH;
     for block in 0..panel_count(layer.fan_out) {
-        let weights = &layer.panel(block)[panel * WIDTH * WIDTH..];
-        let out = &mut out[block * WIDTH * WIDTH..(block + 1) * WIDTH * WIDTH];
-        for i in 0..inputs {
-            for c in 0..WIDTH {
-                out[c * WIDTH + i] = weights[i * WIDTH + c];
-            }
-        }
-        for i in inputs..WIDTH {
-            for c in 0..WIDTH {
-                out[c * WIDTH + i] = T::ZERO;
-            }
+        let weights = &layer.panel(block)[panel * BLOCK..];
+        let out = &mut out[block * BLOCK..(block + 1) * BLOCK];
+        if len == BLOCK {
+            V::transpose(weights, out);
+        } else {
+            let mut filled_up = [V::Scalar::ZERO; BLOCK];
+            filled_up[..len].copy_from_slice(&weights[..len]);
+            V::transpose(&filled_up, out);
         }
     }
 }
 
-/// aᵀ δ for a block of up to 16 inputs and one panel of outputs, added to what `gradient` holds.
+/// What one thread has for aᵀ δ, of a block of up to 16 inputs and one panel of outputs.
 ///
 /// To be used inside a [`Kernel`]: the update follows in the same one, while the block is in the L1 cache.
 pub struct Outer<'a, T> {
@@ -352,6 +355,8 @@ struct OuterTiles<'a, V: Vector> {
     parts: &'a [Outer<'a, V::Scalar>],
     /// Take a as 1 everywhere: the gradient of a bias (BP3) is that of a weight (BP4) whose input is 1.
     ones: bool,
+    /// Go on from what `gradient` holds, instead of from 0.
+    resume: bool,
     gradient: *mut V::Scalar,
 }
 
@@ -361,39 +366,40 @@ impl<V: Vector> Tiles for OuterTiles<'_, V> {
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
         let mut acc = [[V::zero(); NV]; MR];
-        for (i, acc) in acc.iter_mut().enumerate() {
-            for (j, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: `gradient` has the rows of this tile, WIDTH numbers each.
-                *acc = unsafe { V::load(self.gradient.add((row + i) * WIDTH + j * V::LANES)) };
+        if self.resume {
+            for (i, acc) in acc.iter_mut().enumerate() {
+                for (j, acc) in acc.iter_mut().enumerate() {
+                    // SAFETY: `gradient` has the rows of this tile, WIDTH numbers each.
+                    *acc = unsafe { V::load(self.gradient.add((row + i) * WIDTH + j * V::LANES)) };
+                }
             }
         }
         let one = V::Scalar::ONE;
         for part in self.parts {
             let rows = part.delta.len() / WIDTH;
-            let (a, step) = if self.ones {
-                (&raw const one, 0)
-            } else {
-                (part.a[row..].as_ptr(), WIDTH)
-            };
+            let (a, step) =
+                if self.ones { (&raw const one, 0) } else { (part.a[row..].as_ptr(), WIDTH) };
             // SAFETY: a has `rows` rows of WIDTH numbers (checked by `outer`) of which columns row .. row + MR are read,
             // or is one number read over and over by tiles of one row.
             unsafe { tile(&mut acc, a, 1, step, part.delta.as_ptr(), rows) };
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
-                // SAFETY: as above.
+                // SAFETY: `gradient` has the rows of this tile, WIDTH numbers each.
                 unsafe { acc.store(self.gradient.add((row + i) * WIDTH + j * V::LANES)) };
             }
         }
     }
 }
 
-/// Add the sum over `parts` of aᵀ δ to `gradient`: `inputs` rows of WIDTH numbers, of which `cols` columns are computed.
+/// The sum over `parts` of aᵀ δ, with `resume` added to what `gradient` holds: `inputs` rows of WIDTH numbers, of which
+/// `cols` columns are computed.
 #[inline(always)]
 pub fn outer<V: Vector>(
     parts: &[Outer<'_, V::Scalar>],
     inputs: usize,
     cols: usize,
+    resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     assert!(inputs <= WIDTH && cols <= WIDTH && gradient.len() >= inputs * WIDTH);
@@ -401,32 +407,154 @@ pub fn outer<V: Vector>(
         assert!(part.a.len() == part.delta.len() && part.delta.len() >= WIDTH);
     }
     let gradient = gradient.as_mut_ptr();
-    cover(
-        &mut OuterTiles::<V> {
-            parts,
-            ones: false,
-            gradient,
-        },
-        inputs,
-        cols,
-    );
+    cover(&mut OuterTiles::<V> { parts, ones: false, resume, gradient }, inputs, cols);
 }
 
-/// Add the sum over all rows of the parts' δ to `gradient`, one row of WIDTH numbers.
+/// The sum over all rows of the parts' δ, with `resume` added to what `gradient` holds, one row of WIDTH numbers.
 #[inline(always)]
 pub fn column_sums<V: Vector>(
     parts: &[Outer<'_, V::Scalar>],
     cols: usize,
+    resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     assert!(cols <= WIDTH && gradient.len() >= WIDTH);
-    cover(
-        &mut OuterTiles::<V> {
-            parts,
-            ones: true,
-            gradient: gradient.as_mut_ptr(),
-        },
-        1,
-        cols,
-    );
+    let gradient = gradient.as_mut_ptr();
+    cover(&mut OuterTiles::<V> { parts, ones: true, resume, gradient }, 1, cols);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes at and around the edges of tiles, registers and panels, and primes.
+    const SIZES: [usize; 13] = [1, 2, 3, 5, 6, 7, 13, 15, 16, 17, 31, 33, 97];
+
+    struct Nothing;
+    impl<T: Real> Epilogue<T> for Nothing {
+        #[inline(always)]
+        fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
+    }
+
+    struct OuterBlock<'a, T> {
+        parts: &'a [Outer<'a, T>],
+        inputs: usize,
+        cols: usize,
+        gradient: &'a mut [T],
+        sums: &'a mut [T],
+    }
+    impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<V: Vector<Scalar = T>>(self) {
+            outer::<V>(self.parts, self.inputs, self.cols, true, self.gradient);
+            column_sums::<V>(self.parts, self.cols, true, self.sums);
+        }
+    }
+
+    /// Whole numbers, so that sums are exact in any order and with or without fused multiply-add.
+    fn number(i: usize, j: usize, seed: usize) -> f64 {
+        ((i * 7 + j * 13 + seed * 5 + i * j) % 11) as f64 - 5.0
+    }
+
+    fn matrix<T: Real>(rows: usize, cols: usize, seed: usize) -> Panels<T> {
+        let mut panels = Panels::zeros(rows, cols).unwrap();
+        for i in 0..rows {
+            for j in 0..cols {
+                panels.set(i, j, T::of(number(i, j, seed)));
+            }
+        }
+        panels
+    }
+
+    fn parameters<T: Real>(fan_in: usize, fan_out: usize) -> Vec<T> {
+        let mut data = vec![T::ZERO; panel_count(fan_out) * (fan_in + 1) * WIDTH];
+        for k in 0..=fan_in {
+            for n in 0..fan_out {
+                data[((n / WIDTH) * (fan_in + 1) + k) * WIDTH + n % WIDTH] = T::of(number(k, n, 3));
+            }
+        }
+        data
+    }
+
+    fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
+        let data = parameters::<T>(k, n);
+        let layer = Layer { fan_in: k, fan_out: n, data: &data };
+        let at = |panels: &Panels<T>, i, j| panels.get(i, j).as_f64();
+        let case = format!("{isa:?} {} m = {m}, k = {k}, n = {n}", T::NAME);
+
+        let a = matrix::<T>(m, k, 1);
+        let mut z = Panels::zeros(m, n).unwrap();
+        affine(isa, &a, layer, &mut z, Nothing);
+        let delta = matrix::<T>(m, n, 2);
+        let mut back = Panels::zeros(m, k).unwrap();
+        let mut buffer = vec![T::ZERO; buffer_rows(n) * WIDTH];
+        transposed(isa, &delta, layer, &mut buffer, &mut back, Nothing);
+        for i in 0..m {
+            for j in 0..n {
+                let products = (0..k).map(|p| number(i, p, 1) * number(p, j, 3));
+                let expected = number(k, j, 3) + products.sum::<f64>();
+                assert_eq!(at(&z, i, j), expected, "a w + b at {i}, {j}: {case}");
+            }
+            for p in 0..k {
+                let expected: f64 = (0..n).map(|j| number(i, j, 2) * number(p, j, 3)).sum();
+                assert_eq!(at(&back, i, p), expected, "delta w^T at {i}, {p}: {case}");
+            }
+        }
+
+        for input_panel in 0..panel_count(k) {
+            for panel in 0..panel_count(n) {
+                let (inputs, cols) = (panel_cols(k, input_panel), panel_cols(n, panel));
+                // Split in two, as two threads would have it.
+                let half = m / 2 * WIDTH;
+                let (a, delta) = (a.panel(input_panel), delta.panel(panel));
+                let mut parts = vec![Outer { a: &a[half..], delta: &delta[half..] }];
+                if half > 0 {
+                    parts.insert(0, Outer { a: &a[..half], delta: &delta[..half] });
+                }
+                let mut gradient = [T::ONE; WIDTH * WIDTH];
+                let mut sums = [T::ONE; WIDTH];
+                let parts = &parts[..];
+                let (g, s) = (&mut gradient[..], &mut sums[..]);
+                dispatch(isa, OuterBlock { parts, inputs, cols, gradient: g, sums: s });
+                for j in 0..cols {
+                    let column = panel * WIDTH + j;
+                    for i in 0..inputs {
+                        let row = input_panel * WIDTH + i;
+                        let products = (0..m).map(|r| number(r, row, 1) * number(r, column, 2));
+                        let expected = 1.0 + products.sum::<f64>();
+                        assert_eq!(gradient[i * WIDTH + j].as_f64(), expected, "a^T delta: {case}");
+                    }
+                    let expected = 1.0 + (0..m).map(|r| number(r, column, 2)).sum::<f64>();
+                    assert_eq!(sums[j].as_f64(), expected, "sums of delta: {case}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kernel_against_plain_loops() {
+        for isa in Isa::all_available() {
+            for m in SIZES {
+                for k in SIZES {
+                    for n in SIZES {
+                        check::<f32>(isa, m, k, n);
+                        check::<f64>(isa, m, k, n);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn depths_that_take_several_goes() {
+        for isa in Isa::all_available() {
+            for k in [255, 256, 257, 300, 513] {
+                check::<f32>(isa, 7, k, 17);
+                check::<f64>(isa, 7, k, 17);
+                check::<f32>(isa, 7, 17, k);
+                check::<f64>(isa, 7, 17, k);
+            }
+        }
+    }
 }

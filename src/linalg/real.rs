@@ -63,14 +63,8 @@ impl Real for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const NAME: &'static str = "float32";
-    const EXP_SERIES: &'static [f32] = &[
-        1.0 / 2.0,
-        1.0 / 6.0,
-        1.0 / 24.0,
-        1.0 / 120.0,
-        1.0 / 720.0,
-        1.0 / 5040.0,
-    ];
+    const EXP_SERIES: &'static [f32] =
+        &[1.0 / 2.0, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0, 1.0 / 5040.0];
     const LN2_HI: f32 = 0.693_359_4; // 355/512: ten bits
     const LN2_LO: f32 = -2.121_944_4e-4;
     const ROUNDER: f32 = 12_582_912.0;

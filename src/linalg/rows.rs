@@ -31,10 +31,7 @@ impl<'a> Rows<'a> {
     /// Rows `start .. start + len` of these.
     pub fn slice(&self, start: usize, len: usize) -> Rows<'a> {
         match self {
-            Rows::Range { first, .. } => Rows::Range {
-                first: first + start,
-                len,
-            },
+            Rows::Range { first, .. } => Rows::Range { first: first + start, len },
             Rows::Named(names) => Rows::Named(&names[start..start + len]),
         }
     }

@@ -57,11 +57,7 @@ impl<'a, T: Real> Csr<'a, T> {
         indptr: Indices<'a>,
         cols: usize,
     ) -> Result<Self, Error> {
-        let bad = |what: &str| {
-            Err(Error::Sparse {
-                what: what.to_owned(),
-            })
-        };
+        let bad = |what: &str| Err(Error::Sparse { what: what.to_owned() });
         if indptr.is_empty() || indptr.get(0) != 0 {
             return bad("indptr must begin with 0");
         }
@@ -75,12 +71,7 @@ impl<'a, T: Real> Csr<'a, T> {
         if (0..indptr.get(last)).any(|i| indices.get(i) >= cols) {
             return bad("every index must be at least 0 and less than the number of columns");
         }
-        Ok(Self {
-            data,
-            indices,
-            indptr,
-            cols,
-        })
+        Ok(Self { data, indices, indptr, cols })
     }
 
     pub fn rows(&self) -> usize {
@@ -97,9 +88,7 @@ impl<'a, T: Real> Csr<'a, T> {
     }
 
     pub fn is_finite(&self) -> bool {
-        self.data[..self.indptr.get(self.rows())]
-            .iter()
-            .all(|x| x.is_finite())
+        self.data[..self.indptr.get(self.rows())].iter().all(|x| x.is_finite())
     }
 }
 
@@ -194,15 +183,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for SparseAffine<'_, T, E> {
             let out = self.out.panel_mut(panel);
             for (i, out) in out.chunks_exact_mut(WIDTH).enumerate() {
                 let row = self.rows.get(i);
-                cover_row(
-                    &mut SparseRow::<V> {
-                        x: self.x,
-                        row,
-                        panel: weights,
-                        out,
-                    },
-                    cols,
-                );
+                cover_row(&mut SparseRow::<V> { x: self.x, row, panel: weights, out }, cols);
             }
             self.epilogue.apply::<V>(panel, out);
         }
@@ -219,16 +200,7 @@ pub fn affine<T: Real>(
     epilogue: impl Epilogue<T>,
 ) {
     assert!(x.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == rows.len());
-    dispatch(
-        isa,
-        SparseAffine {
-            x,
-            rows,
-            layer,
-            out,
-            epilogue,
-        },
-    );
+    dispatch(isa, SparseAffine { x, rows, layer, out, epilogue });
 }
 
 struct SparseGradientRow<'a, V: Vector> {
@@ -273,15 +245,7 @@ pub fn outer<V: Vector>(
     for (i, gradient) in gradient.chunks_exact_mut(WIDTH).take(inputs).enumerate() {
         let column = first + i;
         if x.start[column] < x.start[column + 1] {
-            cover_row(
-                &mut SparseGradientRow::<V> {
-                    x,
-                    column,
-                    delta,
-                    gradient,
-                },
-                cols,
-            );
+            cover_row(&mut SparseGradientRow::<V> { x, column, delta, gradient }, cols);
         }
     }
 }

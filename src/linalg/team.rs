@@ -68,9 +68,8 @@ impl Shared {
                 return;
             };
             // SAFETY: the closure lives until the round is over, see `Team::run`.
-            let result = catch_unwind(AssertUnwindSafe(|| unsafe {
-                (work.call)(work.closure, member)
-            }));
+            let result =
+                catch_unwind(AssertUnwindSafe(|| unsafe { (work.call)(work.closure, member) }));
             if result.is_err() {
                 self.panicked.store(true, Ordering::Relaxed);
             }
@@ -94,10 +93,7 @@ impl Shared {
                 *sleepers -= 1;
                 return round;
             }
-            sleepers = self
-                .wake
-                .wait(sleepers)
-                .unwrap_or_else(PoisonError::into_inner);
+            sleepers = self.wake.wait(sleepers).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -144,27 +140,18 @@ impl Team<'_> {
                 let mut spins = 0;
                 while self.0.busy.load(Ordering::Acquire) > 0 {
                     spins += 1;
-                    if spins < SPINS {
-                        std::hint::spin_loop()
-                    } else {
-                        thread::yield_now()
-                    }
+                    if spins < SPINS { std::hint::spin_loop() } else { thread::yield_now() }
                 }
             }
         }
 
         self.shared.busy.store(self.threads - 1, Ordering::Relaxed);
-        self.shared.begin_round(Some(Work {
-            closure: std::ptr::from_ref(work).cast(),
-            call: call::<W>,
-        }));
+        self.shared
+            .begin_round(Some(Work { closure: std::ptr::from_ref(work).cast(), call: call::<W> }));
         let finish = Finish(self.shared);
         own();
         drop(finish);
-        assert!(
-            !self.shared.panicked.load(Ordering::Relaxed),
-            "a worker thread panicked"
-        );
+        assert!(!self.shared.panicked.load(Ordering::Relaxed), "a worker thread panicked");
     }
 }
 
@@ -197,18 +184,12 @@ pub fn with<R>(threads: usize, lead: impl FnOnce(&Team<'_>) -> R) -> R {
         let mut started = 1;
         for member in 1..threads.clamp(1, MAX_THREADS) {
             let thread = thread::Builder::new().name(format!("rustbp-{member}"));
-            if thread
-                .spawn_scoped(scope, move || shared.serve(member))
-                .is_err()
-            {
+            if thread.spawn_scoped(scope, move || shared.serve(member)).is_err() {
                 break;
             }
             started += 1;
         }
-        let result = lead(&Team {
-            shared,
-            threads: started,
-        });
+        let result = lead(&Team { shared, threads: started });
         drop(dismiss);
         result
     })
@@ -225,12 +206,7 @@ mod tests {
                 let mut parts = vec![0u32; team.threads()];
                 for round in 1..=1000 {
                     team.each(&mut parts, |i, part| *part += i as u32 + 1);
-                    assert!(
-                        parts
-                            .iter()
-                            .enumerate()
-                            .all(|(i, &p)| p == round * (i as u32 + 1))
-                    );
+                    assert!(parts.iter().enumerate().all(|(i, &p)| p == round * (i as u32 + 1)));
                 }
             });
         }

@@ -5,6 +5,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::panels::WIDTH;
 use super::real::Real;
 
 /// A register of [`LANES`](Vector::LANES) numbers.
@@ -55,6 +56,17 @@ pub trait Vector:
     #[inline(always)]
     fn one() -> Self {
         Self::splat(Self::Scalar::ONE)
+    }
+
+    /// The transpose of a block of [`WIDTH`] rows of [`WIDTH`] numbers.
+    #[inline(always)]
+    fn transpose(block: &[Self::Scalar], out: &mut [Self::Scalar]) {
+        let (block, out) = (&block[..WIDTH * WIDTH], &mut out[..WIDTH * WIDTH]);
+        for i in 0..WIDTH {
+            for j in 0..WIDTH {
+                out[j * WIDTH + i] = block[i * WIDTH + j];
+            }
+        }
     }
 
     /// Read the `LANES` numbers of a slice from `start`.

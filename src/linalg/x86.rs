@@ -1,5 +1,9 @@
 //! The shape that the x86 instruction sets share: a register type from the names of its intrinsics.
 
+use std::arch::x86_64::*;
+
+use super::panels::WIDTH;
+
 /// Define a [`Vector`](super::vector::Vector) over one x86 register type.
 ///
 /// SAFETY of every block below: the instructions exist, because these types are used only by kernels that
@@ -10,7 +14,8 @@ macro_rules! x86_vector {
         splat $splat:ident, load $load:ident, store $store:ident,
         add $add:ident, sub $sub:ident, mul $mul:ident, div $div:ident, fma $fma:ident,
         max $max:ident, min $min:ident, sqrt $sqrt:ident,
-        and $and:ident, andnot $andnot:ident, or $or:ident, nonzero |$x:ident| $nonzero:expr, exp2_whole |$low:ident| $exp2:expr
+        and $and:ident, andnot $andnot:ident, or $or:ident, nonzero |$x:ident| $nonzero:expr, exp2_whole |$low:ident| $exp2:expr,
+        transpose $transpose:path
     ) => {
         #[derive(Clone, Copy)]
         pub struct $name($register);
@@ -130,6 +135,14 @@ macro_rules! x86_vector {
             }
 
             #[inline(always)]
+            fn transpose(block: &[$scalar], out: &mut [$scalar]) {
+                const LEN: usize = WIDTH * WIDTH;
+                assert!(block.len() >= LEN && out.len() >= LEN);
+                // SAFETY: LEN numbers are readable and writable, as just asserted; see the macro for the instructions.
+                unsafe { $transpose(block.as_ptr(), out.as_mut_ptr()) }
+            }
+
+            #[inline(always)]
             fn exp2_whole(self) -> Self {
                 let $low = (self + Self::splat(<$scalar as crate::linalg::real::Real>::ROUNDER)).0;
                 // SAFETY: see the macro.
@@ -140,3 +153,69 @@ macro_rules! x86_vector {
 }
 
 pub(super) use x86_vector;
+
+/// The transpose of WIDTH rows of WIDTH f32, 8 x 8 at a time: pairs, then fours, then halves of a register change places.
+///
+/// # Safety
+/// WIDTH * WIDTH numbers at each pointer; the processor has AVX.
+#[inline(always)]
+pub(super) unsafe fn transpose_f32(from: *const f32, to: *mut f32) {
+    for i in (0..WIDTH).step_by(8) {
+        for j in (0..WIDTH).step_by(8) {
+            // SAFETY: i, j <= WIDTH - 8, so that all 8 rows of 8 are within WIDTH x WIDTH.
+            unsafe {
+                let mut r = [_mm256_setzero_ps(); 8];
+                for (k, r) in r.iter_mut().enumerate() {
+                    *r = _mm256_loadu_ps(from.add((i + k) * WIDTH + j));
+                }
+                let mut s = r;
+                for k in (0..8).step_by(2) {
+                    s[k] = _mm256_unpacklo_ps(r[k], r[k + 1]);
+                    s[k + 1] = _mm256_unpackhi_ps(r[k], r[k + 1]);
+                }
+                for k in [0, 4] {
+                    r[k] = _mm256_shuffle_ps::<0x44>(s[k], s[k + 2]);
+                    r[k + 1] = _mm256_shuffle_ps::<0xee>(s[k], s[k + 2]);
+                    r[k + 2] = _mm256_shuffle_ps::<0x44>(s[k + 1], s[k + 3]);
+                    r[k + 3] = _mm256_shuffle_ps::<0xee>(s[k + 1], s[k + 3]);
+                }
+                for k in 0..4 {
+                    let low = _mm256_permute2f128_ps::<0x20>(r[k], r[k + 4]);
+                    let high = _mm256_permute2f128_ps::<0x31>(r[k], r[k + 4]);
+                    _mm256_storeu_ps(to.add((j + k) * WIDTH + i), low);
+                    _mm256_storeu_ps(to.add((j + k + 4) * WIDTH + i), high);
+                }
+            }
+        }
+    }
+}
+
+/// The transpose of WIDTH rows of WIDTH f64, 4 x 4 at a time.
+///
+/// # Safety
+/// WIDTH * WIDTH numbers at each pointer; the processor has AVX.
+#[inline(always)]
+pub(super) unsafe fn transpose_f64(from: *const f64, to: *mut f64) {
+    for i in (0..WIDTH).step_by(4) {
+        for j in (0..WIDTH).step_by(4) {
+            // SAFETY: i, j <= WIDTH - 4, so that all 4 rows of 4 are within WIDTH x WIDTH.
+            unsafe {
+                let mut r = [_mm256_setzero_pd(); 4];
+                for (k, r) in r.iter_mut().enumerate() {
+                    *r = _mm256_loadu_pd(from.add((i + k) * WIDTH + j));
+                }
+                let mut s = r;
+                for k in [0, 2] {
+                    s[k] = _mm256_unpacklo_pd(r[k], r[k + 1]);
+                    s[k + 1] = _mm256_unpackhi_pd(r[k], r[k + 1]);
+                }
+                for k in 0..2 {
+                    let low = _mm256_permute2f128_pd::<0x20>(s[k], s[k + 2]);
+                    let high = _mm256_permute2f128_pd::<0x31>(s[k], s[k + 2]);
+                    _mm256_storeu_pd(to.add((j + k) * WIDTH + i), low);
+                    _mm256_storeu_pd(to.add((j + k + 2) * WIDTH + i), high);
+                }
+            }
+        }
+    }
+}

@@ -41,10 +41,7 @@ fn untyped<'a, 'py>(
     array: &'a Bound<'py, PyAny>,
 ) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
     array.cast::<PyUntypedArray>().map_err(|_| {
-        let kind = array
-            .get_type()
-            .name()
-            .map_or("an unknown type".into(), |n| n.to_string());
+        let kind = array.get_type().name().map_or("an unknown type".into(), |n| n.to_string());
         PyTypeError::new_err(format!("{name} must be a numpy.ndarray; got {kind}"))
     })
 }
@@ -91,19 +88,12 @@ impl<'py, T: Real + Element> Parameters<'py, T> {
         coefs: &Bound<'py, PySequence>,
         intercepts: &Bound<'py, PySequence>,
     ) -> PyResult<Self> {
-        let mut parameters = Self {
-            coefs: Vec::new(),
-            intercepts: Vec::new(),
-        };
+        let mut parameters = Self { coefs: Vec::new(), intercepts: Vec::new() };
         for (i, w) in coefs.try_iter()?.enumerate() {
-            parameters
-                .coefs
-                .push(readonly(&format!("coefs[{i}]"), &w?)?);
+            parameters.coefs.push(readonly(&format!("coefs[{i}]"), &w?)?);
         }
         for (i, b) in intercepts.try_iter()?.enumerate() {
-            parameters
-                .intercepts
-                .push(readonly(&format!("intercepts[{i}]"), &b?)?);
+            parameters.intercepts.push(readonly(&format!("intercepts[{i}]"), &b?)?);
         }
         Ok(parameters)
     }
@@ -113,10 +103,7 @@ impl<'py, T: Real + Element> Parameters<'py, T> {
     }
 
     pub fn intercepts(&self) -> Vec<ArrayView1<'_, T>> {
-        self.intercepts
-            .iter()
-            .map(PyReadonlyArray::as_array)
-            .collect()
+        self.intercepts.iter().map(PyReadonlyArray::as_array).collect()
     }
 }
 
@@ -135,10 +122,7 @@ enum IndexArray<'py> {
 
 impl<'py> IndexArray<'py> {
     fn new(name: &str, array: &Bound<'py, PyAny>) -> PyResult<Self> {
-        if untyped(name, array)?
-            .dtype()
-            .is_equiv_to(&dtype::<i32>(array.py()))
-        {
+        if untyped(name, array)?.dtype().is_equiv_to(&dtype::<i32>(array.py())) {
             Ok(Self::I32(readonly(name, array)?))
         } else {
             Ok(Self::I64(readonly(name, array)?))
@@ -171,9 +155,7 @@ impl<'py, T: Real + Element> InputArray<'py, T> {
         if x.cast::<PyUntypedArray>().is_ok() {
             return Ok(Self::Dense(readonly("X", x)?));
         }
-        let is_csr = x
-            .getattr("format")
-            .is_ok_and(|f| f.eq("csr").unwrap_or(false));
+        let is_csr = x.getattr("format").is_ok_and(|f| f.eq("csr").unwrap_or(false));
         if !is_csr {
             let kind = x.get_type().name()?;
             let message = format!("X must be a numpy.ndarray or a SciPy CSR matrix; got {kind}");
@@ -193,11 +175,7 @@ impl<'py, T: Real + Element> InputArray<'py, T> {
     pub fn view(&self) -> PyResult<Input<'_, T>> {
         Ok(match self {
             Self::Dense(x) => Input::Dense(x.as_array()),
-            Self::Sparse {
-                data,
-                indices,
-                cols,
-            } => {
+            Self::Sparse { data, indices, cols } => {
                 let (indices, indptr) = (indices.0.0.view()?, indices.1.0.view()?);
                 Input::Sparse(Csr::new(data.as_slice()?, indices, indptr, *cols)?)
             }
@@ -228,11 +206,7 @@ impl<'py, T: Real + Element> DataArrays<'py, T> {
             _ => TargetArray::Dense(readonly("y", y)?),
         };
         let weights = weights.map(|w| readonly("sample_weight", w)).transpose()?;
-        Ok(Self {
-            x: InputArray::new(x)?,
-            y,
-            weights,
-        })
+        Ok(Self { x: InputArray::new(x)?, y, weights })
     }
 
     pub fn view(&self) -> PyResult<Data<'_, T>> {
@@ -268,9 +242,7 @@ pub fn vector_mut<'py, T: Element>(
     check_layout(name, untyped(name, array)?)?;
     let typed = array.cast::<numpy::PyArray1<T>>().map_err(|_| {
         let expected = dtype::<T>(array.py());
-        PyTypeError::new_err(format!(
-            "{name} must be a 1-dimensional array of {expected}"
-        ))
+        PyTypeError::new_err(format!("{name} must be a 1-dimensional array of {expected}"))
     })?;
     typed
         .try_readwrite()

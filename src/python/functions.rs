@@ -39,15 +39,9 @@ pub fn forward<'py>(
     output_activation: &str,
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let names = (
-        Activation::hidden(activation)?,
-        Output::from_name(output_activation)?,
-    );
+    let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
     let threads = n_threads.map(|n| resolve(Some(n))).transpose()?;
-    with_precision!(
-        precision(coefs)?,
-        forward_as(X, coefs, intercepts, names, threads)
-    )
+    with_precision!(precision(coefs)?, forward_as(X, coefs, intercepts, names, threads))
 }
 
 fn forward_as<'py, T: Real + Element>(
@@ -87,10 +81,7 @@ fn forward_as<'py, T: Real + Element>(
 #[pyfunction]
 #[pyo3(signature = (packed, gradient, X, y, *, layer_sizes, activation, output_activation, cost, alpha=0.0, sample_weight=None, n_threads=None))]
 #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "keyword arguments of a Python function"
-)]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub fn loss_gradient<'py>(
     packed: &Bound<'py, PyAny>,
     gradient: &Bound<'py, PyAny>,
@@ -117,11 +108,8 @@ pub fn loss_gradient<'py>(
 }
 
 /// X, y and sample_weight as they came.
-type Triple<'a, 'py> = (
-    &'a Bound<'py, PyAny>,
-    &'a Bound<'py, PyAny>,
-    Option<&'a Bound<'py, PyAny>>,
-);
+type Triple<'a, 'py> =
+    (&'a Bound<'py, PyAny>, &'a Bound<'py, PyAny>, Option<&'a Bound<'py, PyAny>>);
 
 fn loss_gradient_as<'py, T: Real + Element>(
     packed: &Bound<'py, PyAny>,
@@ -153,10 +141,7 @@ fn loss_gradient_as<'py, T: Real + Element>(
 #[pyfunction]
 #[pyo3(signature = (X, y, coefs, intercepts, *, activation, output_activation, cost, alpha=0.0, sample_weight=None))]
 #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "keyword arguments of a Python function"
-)]
+#[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub fn backprop<'py>(
     X: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
@@ -169,15 +154,9 @@ pub fn backprop<'py>(
     sample_weight: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     check_alpha(alpha)?;
-    let names = (
-        Activation::hidden(activation)?,
-        Output::from_name(output_activation)?,
-    );
+    let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
     let data = (X, y, sample_weight);
-    with_precision!(
-        precision(coefs)?,
-        backprop_as(data, coefs, intercepts, names, cost, alpha)
-    )
+    with_precision!(precision(coefs)?, backprop_as(data, coefs, intercepts, names, cost, alpha))
 }
 
 fn backprop_as<'py, T: Real + Element>(
@@ -203,20 +182,11 @@ fn backprop_as<'py, T: Real + Element>(
     result.set_item("cost", found.loss.cost)?;
     result.set_item("penalty", found.loss.penalty)?;
     for (key, matrices) in [("z", found.z), ("a", found.a), ("delta", found.delta)] {
-        result.set_item(
-            key,
-            PyList::new(py, matrices.into_iter().map(|m| m.into_pyarray(py)))?,
-        )?;
+        result.set_item(key, PyList::new(py, matrices.into_iter().map(|m| m.into_pyarray(py)))?)?;
     }
     let (grad_w, grad_b): (Vec<_>, Vec<_>) = found.gradient.into_iter().unzip();
-    result.set_item(
-        "grad_w",
-        PyList::new(py, grad_w.into_iter().map(|g| g.into_pyarray(py)))?,
-    )?;
-    result.set_item(
-        "grad_b",
-        PyList::new(py, grad_b.into_iter().map(|g| g.into_pyarray(py)))?,
-    )?;
+    result.set_item("grad_w", PyList::new(py, grad_w.into_iter().map(|g| g.into_pyarray(py)))?)?;
+    result.set_item("grad_b", PyList::new(py, grad_b.into_iter().map(|g| g.into_pyarray(py)))?)?;
     Ok(result)
 }
 

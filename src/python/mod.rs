@@ -24,10 +24,7 @@ fn kernel() -> &'static str {
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    let hidden = Activation::ALL
-        .iter()
-        .filter(|a| a.is_hidden())
-        .map(|a| a.name());
+    let hidden = Activation::ALL.iter().filter(|a| a.is_hidden()).map(|a| a.name());
     let mut costs: Vec<_> = Cost::pairs().map(|(cost, _)| cost.name()).collect();
     costs.dedup();
     let pairs: Vec<_> = Cost::pairs().map(|(c, o)| (c.name(), o.name())).collect();

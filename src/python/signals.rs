@@ -15,10 +15,7 @@ pub struct Signals {
 
 impl Signals {
     pub fn new() -> Self {
-        Self {
-            asked: Instant::now(),
-            raised: None,
-        }
+        Self { asked: Instant::now(), raised: None }
     }
 
     /// Whether a handler has raised.

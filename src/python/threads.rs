@@ -18,12 +18,7 @@ fn default_threads() -> usize {
     // A list, one number for each level of nesting, is allowed there; the first counts.
     let from_environment = std::env::var("OMP_NUM_THREADS")
         .ok()
-        .and_then(|value| {
-            value
-                .split(',')
-                .next()
-                .and_then(|n| n.trim().parse::<usize>().ok())
-        })
+        .and_then(|value| value.split(',').next().and_then(|n| n.trim().parse::<usize>().ok()))
         .filter(|&n| n > 0);
     let threads = from_environment
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -63,8 +58,5 @@ pub extern "C" fn rustbp_get_num_threads() -> std::ffi::c_int {
 // SAFETY: the name is this crate's own.
 #[unsafe(no_mangle)]
 pub extern "C" fn rustbp_set_num_threads(n: std::ffi::c_int) {
-    LIMIT.store(
-        usize::try_from(n).unwrap_or(1).clamp(1, MAX_THREADS),
-        Ordering::Relaxed,
-    );
+    LIMIT.store(usize::try_from(n).unwrap_or(1).clamp(1, MAX_THREADS), Ordering::Relaxed);
 }

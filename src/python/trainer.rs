@@ -43,10 +43,7 @@ pub struct Trainer {
 impl Trainer {
     #[new]
     #[pyo3(signature = (coefs, intercepts, *, activation, output_activation, cost, alpha=0.0, optimizer="sgd", learning_rate=0.001, hyperparameters=None, state=None, n_threads=None, compute=None))]
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "keyword arguments of a Python class"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
     fn new(
         coefs: &Bound<'_, PySequence>,
         intercepts: &Bound<'_, PySequence>,
@@ -65,27 +62,14 @@ impl Trainer {
             let message = format!("compute must be None on this processor; got {other:?}");
             return Err(PyValueError::new_err(message));
         }
-        let names = (
-            Activation::hidden(activation)?,
-            Output::from_name(output_activation)?,
-        );
+        let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
         let optimizer = Optimizer::from_name(optimizer, &hyperparameters.unwrap_or_default())?;
-        let settings = Settings {
-            names,
-            cost,
-            alpha,
-            optimizer,
-            learning_rate,
-            state,
-        };
+        let settings = Settings { names, cost, alpha, optimizer, learning_rate, state };
         let inner = match precision(coefs)? {
             Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
             Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
         };
-        Ok(Self {
-            inner,
-            threads: resolve(n_threads)?,
-        })
+        Ok(Self { inner, threads: resolve(n_threads)? })
     }
 
     #[getter]
@@ -202,9 +186,7 @@ fn restore<T: Real + Element>(
     state: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
     let item = |key: &str| {
-        state
-            .get_item(key)?
-            .ok_or_else(|| PyKeyError::new_err(format!("state lacks {key:?}")))
+        state.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("state lacks {key:?}")))
     };
     let network = trainer.network();
     let mut slots = Vec::new();
