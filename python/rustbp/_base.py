@@ -1,0 +1,263 @@
+"""What the classifier and the regressor share: parameters, validation, the order of a fit, and how they predict.
+
+A fit trains a copy of the estimator and hands its fitted attributes over in one step at the end. So a fit that
+raises leaves a fitted model as it was, and a prediction in another thread sees either the old model or the new one.
+"""
+
+import operator
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from rustbp import _arrays, _core, _init, _lbfgs, _stochastic, convert
+from rustbp._callbacks import CallbackSupportMixin, callbacks_of
+
+FITTED = (*convert.SHARED, "_optimizer")
+"""Every attribute a fit may set; what a fit from scratch does not set, it removes."""
+
+_PROGRESS = (
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+    "_no_improvement_count",
+    "_optimizer",
+)
+
+
+class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
+    """Base of `MLPClassifier` and `MLPRegressor`; not to be used itself."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(_core.ACTIVATIONS))],
+        "solver": [StrOptions({"lbfgs", *_core.OPTIMIZERS})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions(set(_init.INIT))],
+        "n_threads": [None, Interval(Integral, 1, None, closed="left")],
+        "compute": [None, StrOptions({"bfloat16"})],
+    }
+
+    @abstractmethod
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """Validated X, and y as class indices (n,) or a matrix (n, n_outputs); sets what depends on the labels.
+
+        Sets ``n_outputs_`` too, and ``out_activation_`` if ``reset``.
+        """
+
+    @abstractmethod
+    def _reported_loss(self, cost: float, penalty: float) -> float:
+        """The number scikit-learn reports, from the core's cost and penalty."""
+
+    @abstractmethod
+    def _stratifies(self) -> bool:
+        """Whether the split for early stopping keeps the proportion of the classes."""
+
+    @abstractmethod
+    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
+        """The validation score of an output of the network; y as `_encode` gave it."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Train from new weights, or from the present ones if `warm_start`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. float32 is trained in float32, all else in float64. Sparse rows stay sparse.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, or a 0/1 matrix of labels, for the classifier; numbers for the regressor.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the cost; None weighs all alike.
+
+        Returns
+        -------
+        self : object
+            The estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            For data that does not fit together, and if training diverged. A model that was fitted before stays as it
+            was.
+        """
+        return self._fit(self._copy(), X, y, sample_weight, incremental=False)
+
+    def _fit(self, model: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        """Train ``model``, a copy of self, then take over what it learnt."""
+        hidden = _hidden_sizes(model.hidden_layer_sizes)
+        first = not hasattr(model, "coefs_") or (not model.warm_start and not incremental)
+        report = callbacks_of(self, None if incremental else (X, y, sample_weight))
+        X, y = model._encode(X, y, incremental=incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        model._random_state = check_random_state(model.random_state)
+        if first:
+            model._start([X.shape[1], *hidden, model.n_outputs_], X.dtype)
+        elif np.shape(model.coefs_[-1])[1] != model.n_outputs_:
+            raise ValueError(
+                f"y has {model.n_outputs_} outputs, but the weights in coefs_ are for "
+                f"{np.shape(model.coefs_[-1])[1]}."
+            )
+        stored = _arrays.common_dtype(*model.coefs_, *model.intercepts_)
+        dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
+        model.coefs_ = _arrays.parameters(model.coefs_, dtype)
+        model.intercepts_ = _arrays.parameters(model.intercepts_, dtype)
+        rows = _stochastic.Rows(
+            _arrays.rows(X, dtype),
+            _arrays.targets(y, dtype),
+            None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype),
+        )
+        report.begin(model._fitted_attributes)
+        if model.solver == "lbfgs":
+            _lbfgs.train(model, rows, report=report)
+        else:
+            _stochastic.train(model, rows, first=first, incremental=incremental, report=report)
+        if dtype != stored:
+            # Rows in a wider dtype than the weights': compute in theirs, keep the model's.
+            model.coefs_ = _arrays.parameters(model.coefs_, stored)
+            model.intercepts_ = _arrays.parameters(model.intercepts_, stored)
+        report.end(model._fitted_attributes)
+        self._adopt(model)
+        return self
+
+    def _start(self, layer_sizes: list[int], dtype: Any) -> None:
+        """Forget an earlier fit, and draw new weights."""
+        for name in _PROGRESS:
+            self.__dict__.pop(name, None)
+        self.n_iter_ = 0
+        self.t_ = 0
+        self.n_layers_ = len(layer_sizes)
+        self.coefs_, self.intercepts_ = _init.draw(
+            self._random_state,
+            layer_sizes,
+            scheme=self.init,
+            activation=self.activation,
+            dtype=dtype,
+        )
+
+    def _copy(self) -> Any:
+        """A shallow copy as of this moment: `dict.copy` is one step, so it is never half of one fit and half of
+        another."""
+        model = object.__new__(type(self))
+        model.__dict__ = self.__dict__.copy()
+        return model
+
+    def _fitted_attributes(self, **changed: Any) -> dict[str, Any]:
+        state = self.__dict__
+        return {name: state[name] for name in FITTED if name in state} | changed
+
+    def _adopt(self, model: Any) -> None:
+        """Take over what a trained copy learnt, and nothing else: parameters may have been set meanwhile."""
+        fitted = model._fitted_attributes()
+        self.__dict__.update(fitted)
+        for name in FITTED:
+            if name not in fitted:
+                self.__dict__.pop(name, None)
+
+    def to_sklearn(self):
+        """The scikit-learn estimator with these parameters and this fit.
+
+        Returns
+        -------
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+            It shares no array with this one, and predicts the same but for the last bits.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn has no such network: another cost, output or hidden activation, or optimizer.
+        """
+        return convert.to_sklearn(self)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "coefs_" in self.__dict__
+
+    def _check_solver(self) -> bool:
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+        return True
+
+    def _forward(self, X: Any) -> tuple[Any, Any]:
+        """The network's output for X, and the model that gave it: self as of one moment.
+
+        Rows that are as the core takes them skip scikit-learn's validation, which costs more than a small network
+        does.
+        """
+        model = self._copy()
+        state = model.__dict__
+        if type(X) is np.ndarray and "feature_names_in_" not in state:
+            try:
+                if (
+                    X.ndim == 2
+                    and X.flags.c_contiguous
+                    and X.dtype == state["coefs_"][0].dtype
+                    and X.shape[1] == state["n_features_in_"]
+                    and X.shape[0] > 0
+                    and _arrays.surely_finite(X)
+                ):
+                    return model, model._run(X, state["coefs_"], state["intercepts_"])
+            except (KeyError, TypeError, ValueError, AttributeError):
+                pass  # Not so simple after all; what follows copes, or says what is wrong.
+        check_is_fitted(model)
+        X = validate_data(model, X, accept_sparse=["csr", "csc"], reset=False)
+        dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
+        coefs = _arrays.parameters(model.coefs_, dtype)
+        intercepts = _arrays.parameters(model.intercepts_, dtype)
+        return model, model._run(_arrays.rows(X, dtype), coefs, intercepts)
+
+    def _run(self, X: Any, coefs: Any, intercepts: Any) -> Any:
+        return _core.forward(
+            X,
+            coefs,
+            intercepts,
+            activation=self.activation,
+            output_activation=self.out_activation_,
+            n_threads=self.n_threads,
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _hidden_sizes(sizes: Any) -> list[int]:
+    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if np.any(np.array(sizes) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [operator.index(size) for size in sizes]

@@ -1,0 +1,137 @@
+"""Full-batch training by SciPy's L-BFGS-B over the core's loss and gradient."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+from sklearn.utils.optimize import _check_optimize_result
+
+from rustbp import _core
+from rustbp._callbacks import NoCallbacks
+from rustbp._stochastic import NON_FINITE, Rows
+
+try:
+    from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as _printing
+except ImportError:
+
+    def _printing(key: str, value: int) -> dict[str, int]:
+        """SciPy 1.15 and newer print nothing, and warn about the option."""
+        return {}
+
+
+class _Stop(Exception):
+    """A callback asked to stop. (SciPy honours StopIteration only from 1.11.)"""
+
+
+class _Objective:
+    """The loss as a function of one packed vector, and the last iterate that the line search accepted.
+
+    The gradient buffer is used again in every call: SciPy copies what it gets.
+    """
+
+    def __init__(self, model: Any, rows: Rows) -> None:
+        self.rows = rows
+        self.shapes = [array.shape for array in model.coefs_ + model.intercepts_]
+        sizes = [rows.X.shape[1], *(len(intercept) for intercept in model.intercepts_)]
+        self.options: dict[str, Any] = {
+            "layer_sizes": sizes,
+            "activation": model.activation,
+            "output_activation": model.out_activation_,
+            "cost": model.loss,
+            "alpha": float(model.alpha),
+            "sample_weight": rows.sample_weight,
+            "n_threads": model.n_threads,
+        }
+        self.start = np.concatenate([a.ravel() for a in model.coefs_ + model.intercepts_])
+        self.gradient = np.empty_like(self.start)
+        self.latest: Any = None
+
+    def parts(self, packed: NDArray[Any]) -> tuple[float, float]:
+        """Cost and penalty; writes the gradient of their sum."""
+        x = np.ascontiguousarray(packed, dtype=self.gradient.dtype)
+        return _core.loss_gradient(x, self.gradient, self.rows.X, self.rows.y, **self.options)
+
+    def __call__(self, packed: NDArray[Any]) -> tuple[float, NDArray[Any]]:
+        first = self.latest is None
+        self.latest = self.parts(packed)
+        loss = sum(self.latest)
+        if first and not np.isfinite(loss):
+            # Later on it may be a step that the line search takes back.
+            raise ValueError(NON_FINITE)
+        return loss, self.gradient
+
+    def unpack(self, packed: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Coefs and intercepts, copied out of the packed vector."""
+        arrays, start = [], 0
+        for shape in self.shapes:
+            end = start + int(np.prod(shape))
+            arrays.append(packed[start:end].reshape(shape).astype(self.gradient.dtype))
+            start = end
+        half = len(arrays) // 2
+        return arrays[:half], arrays[half:]
+
+
+def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
+    """Minimise the loss of all rows, from ``coefs_`` and ``intercepts_`` of ``model``, which is changed in place.
+
+    Ctrl-C keeps the last accepted iterate and warns, as it does in the loop over epochs.
+
+    Raises
+    ------
+    ValueError
+        If the loss or a weight turned non-finite.
+    """
+    objective = _Objective(model, rows)
+    accepted: NDArray[Any] = objective.start
+    parts: Any = None
+    n_iter = 0
+
+    def iteration_ends(packed: NDArray[Any]) -> None:
+        nonlocal accepted, parts, n_iter
+        # The line search ends at the point it evaluated last.
+        accepted, parts, n_iter = packed, objective.latest, n_iter + 1
+        if report.active:
+            model.n_iter_ = n_iter
+            model.loss_ = np.float64(model._reported_loss(*parts))
+            if report.epoch_ends(lambda: _attributes(model, objective, packed)):
+                raise _Stop
+            if n_iter < model.max_iter:
+                report.epoch_begins()
+
+    try:
+        report.epoch_begins()
+        result = scipy.optimize.minimize(
+            objective,
+            objective.start,
+            method="L-BFGS-B",
+            jac=True,
+            callback=iteration_ends,
+            options={
+                "maxfun": model.max_fun,
+                "maxiter": model.max_iter,
+                "gtol": model.tol,
+                **_printing("iprint", 1 if model.verbose is True or model.verbose >= 1 else -1),
+            },
+        )
+        n_iter = _check_optimize_result("lbfgs", result, model.max_iter)
+        accepted = result.x
+        if parts is None or sum(parts) != result.fun:
+            parts = objective.parts(accepted)
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    except _Stop:
+        pass
+    model.n_iter_ = n_iter
+    model.coefs_, model.intercepts_ = objective.unpack(accepted)
+    if parts is not None:
+        model.loss_ = np.float64(model._reported_loss(*parts))
+    finite = parts is None or np.isfinite(model.loss_)
+    if not (finite and all(np.isfinite(a).all() for a in model.coefs_ + model.intercepts_)):
+        raise ValueError(NON_FINITE)
+
+
+def _attributes(model: Any, objective: _Objective, packed: NDArray[Any]) -> dict[str, Any]:
+    coefs, intercepts = objective.unpack(packed)
+    return model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)

@@ -1,0 +1,441 @@
+"""The classifier."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from rustbp._base import BaseMultilayerPerceptron
+
+
+class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
+    r"""A multilayer perceptron that classifies, trained by backpropagation.
+
+    Takes the place of ``sklearn.neural_network.MLPClassifier``: the same parameters, and for the same `random_state`
+    the same model. What little differs is in ``docs/differences.md``. Parameters from `loss` on are additions.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Neurons of each hidden layer. Without any, `()`, the model is logistic regression.
+
+    activation : {'identity', 'logistic', 'tanh', 'relu', ...}, default='relu'
+        Activation of the hidden neurons. ``rustbp._core.ACTIVATIONS`` lists all.
+
+    solver : {'lbfgs', 'sgd', 'adam', ...}, default='adam'
+        'sgd' is stochastic gradient descent, plain or with momentum; 'adam' is by Kingma and Ba [3]_;
+        'lbfgs' is SciPy's quasi-Newton method on all rows at once. ``rustbp._core.OPTIMIZERS`` lists
+        all but 'lbfgs'.
+
+    alpha : float, default=0.0001
+        Strength of the L2 penalty: ``alpha / 2`` times the sum of squared weights, without biases,
+        divided by the number (or total weight) of the rows of a batch.
+
+    batch_size : int or 'auto', default='auto'
+        Rows of a mini-batch; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
+
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of the step size of 'sgd': as it is; ``learning_rate_init / (t_ + 1) ** power_t`` after
+        each epoch; or divided by 5 each time training has stopped improving, until it is 1e-6.
+
+    learning_rate_init : float, default=0.001
+        Step size at the start. Not used by 'lbfgs'.
+
+    power_t : float, default=0.5
+        Exponent of the schedule 'invscaling'.
+
+    max_iter : int, default=200
+        Most epochs (for 'lbfgs': iterations) to train.
+
+    shuffle : bool, default=True
+        Whether to put the rows in a new random order before each epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the split for early stopping and the order of rows. An int gives
+        the same result each time, and the same draws as scikit-learn.
+
+    tol : float, default=1e-4
+        Training stops when the loss, or the validation score, has not improved by `tol` for
+        `n_iter_no_change` epochs. For 'lbfgs', the largest gradient component to stop at.
+
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the present weights.
+
+    momentum : float, default=0.9
+        Momentum of 'sgd', from 0 to 1.
+
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of 'sgd' is Nesterov's.
+
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the rows, stop by the accuracy on them, and keep the
+        weights that scored best. Not used by 'lbfgs'.
+
+    validation_fraction : float, default=0.1
+        Fraction of rows to hold out if `early_stopping`.
+
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of Adam's first and second moments, in [0, 1).
+
+    epsilon : float, default=1e-8
+        Added to the denominator of Adam's step.
+
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement to put up with.
+
+    max_fun : int, default=15000
+        Most evaluations of the loss by 'lbfgs'.
+
+    loss : {'log_loss', 'squared_error'}, default='log_loss'
+        Cost of a row: cross-entropy, or the quadratic cost 1/2 \|a - y\|^2 of [4]_, chapter 1.
+
+    output_activation : {None, 'softmax', 'logistic'}, default=None
+        Activation of the output neurons. None: 'softmax' for three or more classes with 'log_loss',
+        else 'logistic'. 'logistic' with three or more classes trains one neuron per class by itself;
+        probabilities are then the outputs divided by their sum. 'softmax' with two classes has two
+        neurons instead of one.
+
+    init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_normal', 'normal'}, \
+            default='glorot_uniform'
+        Distribution of the initial weights. The default is scikit-learn's. He's [2]_ suit 'relu'.
+        'normal' and 'lecun_normal' draw the biases from a standard normal distribution, the others of
+        these start them at zero.
+
+    n_threads : int or None, default=None
+        Threads of the core; None is ``rustbp.get_num_threads()``. Results do not depend on it.
+
+    compute : {None, 'bfloat16'}, default=None
+        'bfloat16' rounds the factors of matrix products to 8 bits of mantissa, which is faster where the
+        processor can multiply them; sums, weights and updates stay in float32.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+
+    coefs_ : list of ndarray
+        Weights; ``coefs_[l]`` has shape (fan_in, fan_out). They may be written or replaced: what they
+        hold predicts, and is what `partial_fit` goes on from.
+
+    intercepts_ : list of ndarray
+        Biases; ``intercepts_[l]`` has shape (fan_out,).
+
+    loss_ : float
+        Loss of the last epoch: mean cost of a row, as the weights were before each update, and the penalty.
+
+    loss_curve_ : list of float
+        Loss of each epoch. Not with 'lbfgs'.
+
+    best_loss_ : float or None
+        Least loss so far; None if `early_stopping`. Not with 'lbfgs'.
+
+    validation_scores_ : list of float or None
+        Accuracy on the rows held out, after each epoch; None without `early_stopping`.
+
+    best_validation_score_ : float or None
+        The best of them.
+
+    n_iter_ : int
+        Epochs or iterations of the last fit.
+
+    t_ : int
+        Rows seen in training, counted each time.
+
+    n_features_in_ : int
+        Columns of X in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all are strings.
+
+    n_layers_ : int
+        Layers, input and output included.
+
+    n_outputs_ : int
+        Output neurons.
+
+    out_activation_ : str
+        Activation of the output neurons.
+
+    See Also
+    --------
+    MLPRegressor : The same for numbers.
+
+    References
+    ----------
+    .. [1] Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+           networks".
+    .. [2] He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", arXiv:1502.01852.
+    .. [3] Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980.
+    .. [4] Nielsen (2015), "Neural networks and deep learning".
+
+    Examples
+    --------
+    >>> from rustbp import MLPClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = MLPClassifier(learning_rate_init=0.01, tol=0.001, random_state=0)
+    >>> model.fit(X[:1500] / 16, y[:1500])
+    MLPClassifier(learning_rate_init=0.01, random_state=0, tol=0.001)
+    >>> bool(model.score(X[1500:] / 16, y[1500:]) > 0.9)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMultilayerPerceptron._parameter_constraints,
+        "loss": [StrOptions({"log_loss", "squared_error"})],
+        "output_activation": [None, StrOptions({"softmax", "logistic"})],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        output_activation=None,
+        init="glorot_uniform",
+        n_threads=None,
+        compute=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.output_activation = output_activation
+        self.init = init
+        self.n_threads = n_threads
+        self.compute = compute
+
+    def _encode(self, X, y, *, incremental, reset):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        elif self.warm_start or not self._knows_all(y):
+            self._check_labels(unique_labels(y))
+        kind = self._label_binarizer.y_type_
+        output = self._choose_output(kind) if reset else self.out_activation_
+        self.out_activation_ = output
+        if kind.startswith("multilabel") or y.ndim == 2:
+            # The binarizer refuses a matrix where single labels were fitted, and the reverse.
+            y = self._label_binarizer.transform(y)
+            self.n_outputs_ = y.shape[1]
+            return X, y
+        n_classes = len(self.classes_)
+        self.n_outputs_ = n_classes if kind == "multiclass" or output == "softmax" else 1
+        return X, np.searchsorted(self.classes_, y)
+
+    def _knows_all(self, y):
+        """Whether all labels certainly have outputs; a quick look, for streams of few rows."""
+        classes = self.classes_
+        if y.ndim != 1 or y.dtype != classes.dtype or y.dtype.kind not in "biuU":
+            return False
+        index = np.searchsorted(classes, y)
+        return bool((classes.take(index, mode="clip") == y).all())
+
+    def _check_labels(self, labels):
+        """Refuse labels that the weights have no outputs for."""
+        if self.warm_start:
+            if set(labels) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous "
+                    f"call to fit. Previously got {self.classes_}, `y` has {labels}"
+                )
+        elif len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {labels}."
+            )
+
+    def _choose_output(self, kind):
+        """Name of the activation of the output units for targets of this kind."""
+        if self.output_activation == "softmax" and kind.startswith("multilabel"):
+            raise ValueError(
+                "output_activation='softmax' makes the outputs of a row sum to one, which several "
+                "labels per row do not; use 'logistic' or None."
+            )
+        if self.output_activation is not None:
+            return self.output_activation
+        return "softmax" if kind == "multiclass" and self.loss == "log_loss" else "logistic"
+
+    def _reported_loss(self, cost, penalty):
+        return cost + penalty
+
+    def _stratifies(self):
+        return self.n_outputs_ == 1
+
+    def _score_output(self, output, y, sample_weight):
+        right = (output > 0.5) == y if y.ndim == 2 else _decide(output) == y
+        right = right.all(axis=1) if right.ndim == 2 else right
+        return float(np.average(right, weights=sample_weight))
+
+    @available_if(lambda est: est._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train one epoch on these rows, going on from the present weights and optimizer state.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the cost.
+
+        classes : array-like of shape (n_classes,), default=None
+            Every label that will ever occur. The first call needs it; later calls may leave it out. `y` need not
+            contain all of them.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained for one more epoch.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing in the first call or differs from it later, if `y` has other labels, and as in
+            `fit`.
+        """
+        model = self._copy()
+        if _check_partial_fit_first_call(model, classes):
+            multilabel = type_of_target(y).startswith("multilabel")
+            model._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
+        return self._fit(model, X, y, sample_weight, incremental=True)
+
+    def predict(self, X):
+        """The most probable class of each row, or each label that is more probable than not.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, in the dtype of `classes_`.
+        """
+        model, output = self._forward(X)
+        binarizer = model._label_binarizer
+        if binarizer.y_type_.startswith("multilabel"):
+            return binarizer.inverse_transform(output)
+        # A single class has no other to tell it from.
+        return binarizer.classes_.take(_decide(output), mode="clip")
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`. With several labels per row, the probability of each label by itself.
+            With one logistic unit per class (see `output_activation`), the outputs divided by their sum.
+        """
+        model, output = self._forward(X)
+        if output.shape[1] == 1:
+            if model.out_activation_ == "softmax":
+                return output
+            return np.concatenate((1 - output, output), axis=1)
+        if model.out_activation_ == "logistic" and model._label_binarizer.y_type_ == "multiclass":
+            total = output.sum(axis=1, keepdims=True)
+            # No unit fires at all: no class is more probable than another.
+            np.divide(output, total, out=output, where=total > 0)
+            output[total[:, 0] == 0] = 1 / output.shape[1]
+        return output
+
+    def predict_log_proba(self, X):
+        """Natural logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        probability = self.predict_proba(X)
+        return np.log(probability, out=probability)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _decide(output):
+    """Index of the class of each row, from one output per class or the one output of two classes."""
+    if output.shape[1] == 1:
+        return (output[:, 0] > 0.5).astype(np.intp)
+    return output.argmax(axis=1)

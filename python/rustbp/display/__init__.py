@@ -1,0 +1,17 @@
+"""Pictures of networks and of their training, in the style of scikit-learn's displays; they need matplotlib.
+
+Each class has ``from_estimator``, which computes what it shows and draws it, and ``plot``, which draws it again. Drawn
+displays keep ``ax_`` and ``figure_``. Importing this module does not import pyplot.
+"""
+
+from rustbp.display.boundary import BoundaryDisplay
+from rustbp.display.network import ActivationsDisplay, WeightsDisplay
+from rustbp.display.training import ErrorFlowDisplay, TrainingCurveDisplay
+
+__all__ = [
+    "ActivationsDisplay",
+    "BoundaryDisplay",
+    "ErrorFlowDisplay",
+    "TrainingCurveDisplay",
+    "WeightsDisplay",
+]

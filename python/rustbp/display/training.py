@@ -1,0 +1,265 @@
+"""Training, drawn over its epochs."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from rustbp.display._axes import layer_colors, new_axes
+from rustbp.history import TrainingHistory, record_fit
+from rustbp.inspection import require_perceptron
+
+
+class TrainingCurveDisplay:
+    """Loss and score over the epochs of training, for training and validation rows.
+
+    Make it with `from_estimator` or `from_history`, or from series at hand.
+
+    Parameters
+    ----------
+    loss : array-like of shape (n,)
+        Training loss.
+
+    score, validation_loss, validation_score : array-like of shape (n,), default=None
+        The other curves; those left out are not drawn. Scores have an axis of their own, to the right.
+
+    first_epoch : int, default=1
+        Epoch of the first element of each; 0 is before training.
+
+    score_name : str, default="Score"
+        Label of the right axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        With the losses.
+
+    score_ax_ : matplotlib Axes or None
+        With the scores, if there are any.
+
+    figure_ : matplotlib Figure
+        Of both.
+
+    lines_ : dict of str to matplotlib Line2D
+        The curves drawn, under the names of the parameters.
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        *,
+        score: Any = None,
+        validation_loss: Any = None,
+        validation_score: Any = None,
+        first_epoch: int = 1,
+        score_name: str = "Score",
+    ) -> None:
+        self.loss = loss
+        self.score = score
+        self.validation_loss = validation_loss
+        self.validation_score = validation_score
+        self.first_epoch = first_epoch
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "TrainingCurveDisplay":
+        """Draw what a fitted network kept: ``loss_curve_``, and ``validation_scores_`` if it stopped early.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Fitted, with a solver that has epochs.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Drawn.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If it kept no loss curve.
+        """
+        require_perceptron(estimator)
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "loss_curve_"):
+            raise ValueError(
+                "solver='lbfgs' keeps no loss curve. Draw TrainingCurveDisplay.from_history("
+                "rustbp.record_fit(model, X, y)) instead."
+            )
+        scores = getattr(estimator, "validation_scores_", None)
+        display = cls(
+            estimator.loss_curve_, validation_score=scores, score_name=_score_name(estimator)
+        )
+        return display.plot(ax=ax)
+
+    @classmethod
+    def from_history(
+        cls, history: TrainingHistory, *, ax: Any = None, score_name: str = "Score"
+    ) -> "TrainingCurveDisplay":
+        """Draw losses and scores that `rustbp.record_fit` recorded.
+
+        Parameters
+        ----------
+        history : TrainingHistory
+            Of one fit.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        score_name : str, default="Score"
+            Label of the right axis, for example "Accuracy".
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Drawn.
+        """
+        display = cls(
+            history.loss,
+            score=history.score,
+            validation_loss=history.validation_loss or None,
+            validation_score=history.validation_score or None,
+            first_epoch=0,
+            score_name=score_name,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> "TrainingCurveDisplay":
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            This one.
+        """
+        ax = new_axes(ax, type(self).__name__)
+        self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
+        self.lines_: dict[str, Any] = {}
+        self._draw(ax, "loss", "tab:blue", "-")
+        self._draw(ax, "validation_loss", "tab:blue", "--")
+        ax.set(xlabel="Epoch", ylabel="Loss")
+        if self.score is not None or self.validation_score is not None:
+            self.score_ax_ = ax.twinx()
+            self.score_ax_.set_ylabel(self.score_name)
+            self._draw(self.score_ax_, "score", "tab:orange", "-")
+            self._draw(self.score_ax_, "validation_score", "tab:orange", "--")
+        ax.legend(handles=list(self.lines_.values()), loc="center right")
+        return self
+
+    def _draw(self, ax: Any, name: str, color: str, style: str) -> None:
+        values = getattr(self, name)
+        if values is not None:
+            epochs = np.arange(self.first_epoch, self.first_epoch + len(values))
+            label = name.replace("_", " ") if name.startswith("validation") else f"training {name}"
+            [self.lines_[name]] = ax.plot(epochs, values, style, color=color, label=label)
+
+
+class ErrorFlowDisplay:
+    """The size of the error δ^l of each layer over the epochs.
+
+    BP2 carries the error back from the output layer: where each layer multiplies it by a small σ', the lines lie far
+    below one another and the first layers learn slowly, which is known as vanishing gradients.
+
+    Parameters
+    ----------
+    mean_delta : array-like of shape (n_epochs + 1, L)
+        Mean of abs(δ^l) of the layers 1 to L before training and after each epoch.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        With a logarithmic scale.
+
+    figure_ : matplotlib Figure
+        Its figure.
+
+    lines_ : list of matplotlib Line2D
+        One for each layer, first to last.
+    """
+
+    def __init__(self, mean_delta: Any) -> None:
+        self.mean_delta = mean_delta
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, ax: Any = None
+    ) -> "ErrorFlowDisplay":
+        """Train a clone of the network and draw how its errors changed.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Fitted or not; it stays as it is, as with scikit-learn's ``LearningCurveDisplay``.
+
+        X, y, sample_weight : array-like
+            As for `fit`.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ErrorFlowDisplay
+            Drawn.
+        """
+        require_perceptron(estimator)
+        return cls.from_history(record_fit(clone(estimator), X, y, sample_weight), ax=ax)
+
+    @classmethod
+    def from_history(cls, history: TrainingHistory, *, ax: Any = None) -> "ErrorFlowDisplay":
+        """Draw the errors that `rustbp.record_fit` recorded.
+
+        Parameters
+        ----------
+        history : TrainingHistory
+            Of one fit.
+
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ErrorFlowDisplay
+            Drawn.
+        """
+        return cls(history.mean_delta).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> "ErrorFlowDisplay":
+        """Draw a line for each layer.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ErrorFlowDisplay
+            This one.
+        """
+        ax = new_axes(ax, type(self).__name__)
+        sizes = np.asarray(self.mean_delta)
+        self.ax_, self.figure_, self.lines_ = ax, ax.figure, []
+        depth = sizes.shape[1]
+        for layer, color in enumerate(layer_colors(depth), start=1):
+            label = f"layer {layer}" + (" (output)" if layer == depth else "")
+            self.lines_ += ax.plot(sizes[:, layer - 1], color=color, label=label)
+        ax.set(xlabel="Epoch", ylabel=r"Mean $|\delta^l|$", yscale="log")
+        ax.legend()
+        return self
+
+
+def _score_name(estimator: Any) -> str:
+    return "Accuracy" if hasattr(estimator, "classes_") else "R²"

@@ -1,0 +1,159 @@
+"""What happens in a network while it trains, epoch by epoch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing, indexable
+
+from rustbp._callbacks import watching
+from rustbp.gradient_check import loss_of
+from rustbp.inspection import backprop, require_perceptron
+
+MOST_ROWS = 1000
+"""Rows, spread evenly over all, on which errors and gradients are taken after each epoch."""
+
+
+@dataclass(eq=False)
+class TrainingHistory:
+    """One training run, from before its first epoch (index 0) to after its last; `record_fit` makes it.
+
+    Every figure is taken with the weights as they were at that moment, unlike ``loss_curve_``, which averages over the
+    updates of an epoch.
+
+    Attributes
+    ----------
+    loss, score : list of float
+        Mean cost of the training rows, without the penalty, and the estimator's `score` on them (accuracy or R²).
+
+    validation_loss, validation_score : list of float
+        The same on ``X_val`` and ``y_val``; empty if there were none.
+
+    mean_delta : list of tuple of float
+        For each layer, first to last, the mean of abs(δ^l) over rows and neurons: how fast the cost changes with the
+        weighted inputs of the layer.
+
+    grad_norm : list of tuple of float
+        For each layer, the Euclidean norm of the gradient of its weights (BP4) over the rows of `mean_delta`.
+
+    activations : tuple of str
+        Name of σ of each layer.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_score: list[float] = field(default_factory=list)
+    mean_delta: list[tuple[float, ...]] = field(default_factory=list)
+    grad_norm: list[tuple[float, ...]] = field(default_factory=list)
+    activations: tuple[str, ...] = ()
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs trained; the lists have one element more."""
+        return len(self.loss) - 1
+
+    def __repr__(self) -> str:
+        if not self.loss:
+            return "TrainingHistory of no epochs"
+        text = (
+            f"TrainingHistory of {self.n_epochs} epoch{'s' * (self.n_epochs != 1)}: "
+            f"loss {self.loss[0]:.4g} to {self.loss[-1]:.4g}, "
+            f"score {self.score[0]:.4g} to {self.score[-1]:.4g}"
+        )
+        if self.validation_loss:
+            text += (
+                f", validation loss {self.validation_loss[0]:.4g} to {self.validation_loss[-1]:.4g}, "
+                f"score {self.validation_score[0]:.4g} to {self.validation_score[-1]:.4g}"
+            )
+        return text
+
+
+def record_fit(
+    model: Any, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+) -> TrainingHistory:
+    """Fit ``model``, exactly as ``model.fit(X, y, sample_weight)`` does, and keep what happens after each epoch.
+
+    An epoch takes about twice as long as without: the cost and the score of all rows are computed once more.
+
+    Parameters
+    ----------
+    model : MLPClassifier or MLPRegressor
+        To be fitted.
+
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training rows.
+
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels or targets.
+
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weight of each row in the cost.
+
+    X_val, y_val : array-like, default=None
+        Rows and labels that are not trained on, to measure loss and score on.
+
+    Returns
+    -------
+    history : TrainingHistory
+        For ``rustbp.display``, or to look at.
+
+    Raises
+    ------
+    TypeError
+        If `model` is not an estimator of this package.
+    ValueError
+        If only one of `X_val` and `y_val` is given, and as in `fit`.
+    """
+    require_perceptron(model)
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val go together: pass both, or neither.")
+    X, y, sample_weight = indexable(X, y, sample_weight)
+    recorder = _Recorder(model, (X, y, sample_weight), X_val, y_val)
+    with watching(recorder):
+        model.fit(X, y, sample_weight=sample_weight)
+    return recorder.history
+
+
+class _Recorder:
+    """The watcher that fills in a history."""
+
+    def __init__(self, model: Any, training: tuple[Any, Any, Any], X_val: Any, y_val: Any) -> None:
+        self.model = model
+        self.history = TrainingHistory()
+        self.training = training
+        self.validation = None if X_val is None else (X_val, y_val, None)
+        self.sample: Any = None
+
+    def fit_begins(self, estimator: Any, fitted: Any, *, incremental: bool) -> None:
+        if estimator is self.model:
+            self._look(fitted())
+
+    def epoch_ends(self, estimator: Any, fitted: Any) -> None:
+        if estimator is self.model:
+            self._look(fitted())
+
+    def fit_ends(self, estimator: Any, fitted: Any) -> None: ...
+
+    def _look(self, model: Any) -> None:
+        history = self.history
+        history.loss.append(loss_of(model, *self.training)[0])
+        history.score.append(float(model.score(*self.training)))
+        if self.validation is not None:
+            history.validation_loss.append(loss_of(model, *self.validation)[0])
+            history.validation_score.append(float(model.score(*self.validation)))
+        if self.sample is None:
+            self.sample = _spread(self.training)
+        shown = backprop(model, *self.sample)
+        history.activations = shown.activations
+        history.mean_delta.append(shown.mean_delta)
+        history.grad_norm.append(tuple(float(np.linalg.norm(grad)) for grad in shown.grad_w))
+
+
+def _spread(training: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+    """At most `MOST_ROWS` of the rows, evenly spread: nothing is drawn, so the fit sees the same random numbers."""
+    n_rows = np.shape(training[0])[0]
+    rows: NDArray[Any] = np.linspace(0, n_rows - 1, min(n_rows, MOST_ROWS)).astype(int)
+    X, y, weight = (None if part is None else _safe_indexing(part, rows) for part in training)
+    return X, y, weight

@@ -1,0 +1,326 @@
+"""The regressor."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import validate_data
+
+from rustbp._base import BaseMultilayerPerceptron
+
+
+class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
+    r"""A multilayer perceptron that predicts numbers, trained by backpropagation.
+
+    Takes the place of ``sklearn.neural_network.MLPRegressor``: the same parameters, and for the same `random_state`
+    the same model. What little differs is in ``docs/differences.md``. Parameters from `init` on are additions.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'}, default='squared_error'
+        Cost of a row: half the squared error, or half the Poisson deviance, for which targets are not
+        negative and the output is exponential.
+
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Neurons of each hidden layer. Without any, `()`, the model is linear regression.
+
+    activation : {'identity', 'logistic', 'tanh', 'relu', ...}, default='relu'
+        Activation of the hidden neurons. ``rustbp._core.ACTIVATIONS`` lists all.
+
+    solver : {'lbfgs', 'sgd', 'adam', ...}, default='adam'
+        'sgd' is stochastic gradient descent, plain or with momentum; 'adam' is by Kingma and Ba [3]_;
+        'lbfgs' is SciPy's quasi-Newton method on all rows at once. ``rustbp._core.OPTIMIZERS`` lists
+        all but 'lbfgs'.
+
+    alpha : float, default=0.0001
+        Strength of the L2 penalty: ``alpha / 2`` times the sum of squared weights, without biases,
+        divided by the number (or total weight) of the rows of a batch.
+
+    batch_size : int or 'auto', default='auto'
+        Rows of a mini-batch; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
+
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        Schedule of the step size of 'sgd': as it is; ``learning_rate_init / (t_ + 1) ** power_t`` after
+        each epoch; or divided by 5 each time training has stopped improving, until it is 1e-6.
+
+    learning_rate_init : float, default=0.001
+        Step size at the start. Not used by 'lbfgs'.
+
+    power_t : float, default=0.5
+        Exponent of the schedule 'invscaling'.
+
+    max_iter : int, default=200
+        Most epochs (for 'lbfgs': iterations) to train.
+
+    shuffle : bool, default=True
+        Whether to put the rows in a new random order before each epoch.
+
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the split for early stopping and the order of rows. An int gives
+        the same result each time, and the same draws as scikit-learn.
+
+    tol : float, default=1e-4
+        Training stops when the loss, or the validation score, has not improved by `tol` for
+        `n_iter_no_change` epochs. For 'lbfgs', the largest gradient component to stop at.
+
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the present weights.
+
+    momentum : float, default=0.9
+        Momentum of 'sgd', from 0 to 1.
+
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of 'sgd' is Nesterov's.
+
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the rows, stop by R² on them, and keep the
+        weights that scored best. Not used by 'lbfgs'.
+
+    validation_fraction : float, default=0.1
+        Fraction of rows to hold out if `early_stopping`.
+
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of Adam's first and second moments, in [0, 1).
+
+    epsilon : float, default=1e-8
+        Added to the denominator of Adam's step.
+
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement to put up with.
+
+    max_fun : int, default=15000
+        Most evaluations of the loss by 'lbfgs'.
+
+    init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_normal', 'normal'}, \
+            default='glorot_uniform'
+        Distribution of the initial weights. The default is scikit-learn's. He's [2]_ suit 'relu'.
+        'normal' and 'lecun_normal' draw the biases from a standard normal distribution, the others of
+        these start them at zero.
+
+    n_threads : int or None, default=None
+        Threads of the core; None is ``rustbp.get_num_threads()``. Results do not depend on it.
+
+    compute : {None, 'bfloat16'}, default=None
+        'bfloat16' rounds the factors of matrix products to 8 bits of mantissa, which is faster where the
+        processor can multiply them; sums, weights and updates stay in float32.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray
+        Weights; ``coefs_[l]`` has shape (fan_in, fan_out). They may be written or replaced: what they
+        hold predicts, and is what `partial_fit` goes on from.
+
+    intercepts_ : list of ndarray
+        Biases; ``intercepts_[l]`` has shape (fan_out,).
+
+    loss_ : float
+        Loss of the last epoch: mean cost of a row (of its outputs, for 'squared_error'), as the weights were
+        before each update, and the penalty.
+
+    loss_curve_ : list of float
+        Loss of each epoch. Not with 'lbfgs'.
+
+    best_loss_ : float or None
+        Least loss so far; None if `early_stopping`. Not with 'lbfgs'.
+
+    validation_scores_ : list of float or None
+        R² on the rows held out, after each epoch; None without `early_stopping`.
+
+    best_validation_score_ : float or None
+        The best of them.
+
+    n_iter_ : int
+        Epochs or iterations of the last fit.
+
+    t_ : int
+        Rows seen in training, counted each time.
+
+    n_features_in_ : int
+        Columns of X in `fit`.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if all are strings.
+
+    n_layers_ : int
+        Layers, input and output included.
+
+    n_outputs_ : int
+        Output neurons.
+
+    out_activation_ : str
+        Activation of the output neurons.
+
+    See Also
+    --------
+    MLPClassifier : The same for labels.
+
+    References
+    ----------
+    .. [1] Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural
+           networks".
+    .. [2] He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", arXiv:1502.01852.
+    .. [3] Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980.
+    .. [4] Nielsen (2015), "Neural networks and deep learning".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rustbp import MLPRegressor
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, np.sin(3 * X[:, 0]))
+    >>> bool(model.score(X, np.sin(3 * X[:, 0])) > 0.99)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMultilayerPerceptron._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        init="glorot_uniform",
+        n_threads=None,
+        compute=None,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.init = init
+        self.n_threads = n_threads
+        self.compute = compute
+
+    def _encode(self, X, y, *, incremental, reset):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if y.dtype.kind not in "biuf":
+            # Not numbers: let NumPy say so, in the words that scikit-learn's users know.
+            (np.divide if self.loss == "poisson" else np.subtract)(y[:1], np.ones(1, X.dtype))
+        if self.loss == "poisson" and y.min() < 0:
+            raise ValueError(
+                "Some value(s) of y are negative, which loss='poisson' does not allow."
+            )
+        y = y.reshape(len(y), -1)
+        self.n_outputs_ = y.shape[1]
+        if reset:
+            self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+        return X, y
+
+    def _reported_loss(self, cost, penalty):
+        # The core's cost is the sum over outputs, which is what the gradient is of; scikit-learn
+        # reports the mean of squared errors, but the sum of Poisson deviances.
+        return cost / (self.n_outputs_ if self.loss == "squared_error" else 1) + penalty
+
+    def _stratifies(self):
+        return False
+
+    def _score_output(self, output, y, sample_weight):
+        if not np.isfinite(output).all():
+            return np.nan
+        return r2_score(y, output, sample_weight=sample_weight)
+
+    # Also there with solver="lbfgs", as in scikit-learn: then a call minimises from the present weights.
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch on these rows, going on from the present weights and optimizer state.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row in the cost.
+
+        Returns
+        -------
+        self : object
+            The estimator, trained for one more epoch.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        return self._fit(self._copy(), X, y, sample_weight, incremental=True)
+
+    def predict(self, X):
+        """The network's output for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict for.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, in the units of the targets.
+        """
+        output = self._forward(X)[1]
+        return output.ravel() if output.shape[1] == 1 else output
