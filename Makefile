@@ -48,8 +48,8 @@ check-python: $(VENV)/.done-group-check  ## ruff
 check-stub: $(VENV)/.done-build $(VENV)/.done-group-check  ## stubtest
 	MYPYPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml rustbp._core
 
-# The large peers are installed only when they are named, as in `make bench PEERS="torch jax"`.
-bench: $(VENV)/.done-build $(VENV)/.done-group-bench  ## time the workloads; PEERS="torch jax" installs and adds these
+# The large peers are installed only when they are named, as in `make bench PEERS="torch jax optax"`.
+bench: $(VENV)/.done-build $(VENV)/.done-group-bench  ## time the workloads; PEERS="torch jax optax" installs and adds these
 	$(if $(PEERS),$(PIP) install $(PEERS))
 	$(BIN)/python benchmarks/run.py $(ARGS)
 

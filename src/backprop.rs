@@ -5,20 +5,17 @@
 
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
-
 use crate::activation::{Activation, Output, softmax};
 use crate::batch::{Data, Input, gather};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
-use crate::linalg::panels::{Aligned, Panels, WIDTH};
+use crate::linalg::panels::{Aligned, Panels, WIDTH, panel_count};
 use crate::linalg::prefetch::prefetch_slice;
-use crate::linalg::product::{self, Epilogue, Layer, Outer};
+use crate::linalg::product::{self, Epilogue, Layer};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::sparse::{self, ByColumn};
-use crate::linalg::team::MAX_THREADS;
 use crate::linalg::vector::Vector;
 use crate::network::{Block, Network};
 use crate::optimizer::{Gradient, MAX_SLOTS, Update};
@@ -65,7 +62,7 @@ impl<T: Real> Workspace<T> {
             Panels::zeros(rows, n)
         });
         let allocate = || {
-            let outputs = crate::linalg::panels::panel_count(network.outputs());
+            let outputs = panel_count(network.outputs());
             Some((a.collect::<Option<Vec<_>>>()?, Aligned::zeros(2 * outputs)?))
         };
         let (a, row) = allocate().ok_or(Error::Memory { what: "a batch" })?;
@@ -85,17 +82,6 @@ impl<T: Real> Workspace<T> {
     pub fn set_rows(&mut self, rows: usize) {
         for panels in self.a.iter_mut().skip(usize::from(self.is_sparse)).chain(&mut self.delta) {
             panels.set_rows(rows);
-        }
-    }
-}
-
-impl<T: Real> Workspace<T> {
-    /// Fetch a panel of a^l, if there is one of this number.
-    #[inline(always)]
-    fn prefetch_panel(&self, l: usize, panel: usize) {
-        let a = &self.a[l];
-        if panel < a.panel_count() && a.rows() > 0 {
-            prefetch_slice(a.panel(panel));
         }
     }
 }
@@ -284,12 +270,10 @@ pub fn bias_gradient<V: Vector>(
     resume: bool,
     gradient: &mut [V::Scalar],
 ) {
-    let parts: ArrayVec<_, MAX_THREADS> = workspaces
-        .iter()
-        .map(|w| w.delta[block.layer - 1].panel(block.panel))
-        .map(|delta| Outer { a: delta, delta })
-        .collect();
-    product::column_sums::<V>(&parts, block.cols, resume, gradient);
+    for (i, w) in workspaces.iter().enumerate() {
+        let delta = w.delta[block.layer - 1].panel(block.panel);
+        product::column_sums::<V>(delta, block.cols, resume || i > 0, gradient);
+    }
 }
 
 /// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch; with `resume` added to `gradient`.
@@ -301,25 +285,20 @@ pub fn weight_gradient<V: Vector>(
     resume: bool,
     gradient: &mut [V::Scalar],
 ) {
-    if block.layer == 1 && workspaces.iter().all(|w| w.is_sparse) {
-        if !resume {
-            gradient.fill(V::Scalar::ZERO);
-        }
-        for w in workspaces {
-            let delta = w.delta[0].panel(block.panel);
+    for (i, w) in workspaces.iter().enumerate() {
+        let resume = resume || i > 0;
+        let delta = w.delta[block.layer - 1].panel(block.panel);
+        if block.layer == 1 && w.is_sparse {
+            if !resume {
+                gradient.fill(V::Scalar::ZERO);
+            }
             let first = inputs * WIDTH;
             sparse::outer::<V>(&w.entries, delta, first, block.rows, block.cols, gradient);
+        } else {
+            let a = w.a[block.layer - 1].panel(inputs);
+            product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
         }
-        return;
     }
-    let parts: ArrayVec<_, MAX_THREADS> = workspaces
-        .iter()
-        .map(|w| Outer {
-            a: w.a[block.layer - 1].panel(inputs),
-            delta: w.delta[block.layer - 1].panel(block.panel),
-        })
-        .collect();
-    product::outer::<V>(&parts, block.rows, block.cols, resume, gradient);
 }
 
 /// What becomes of the gradient of a block, once BP3 or BP4 has it.
@@ -365,6 +344,7 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
     fn run<V: Vector<Scalar = T>>(self) {
         let Gradients { network, workspaces, share, goal } = self;
         let mut origin = None;
+        let mut sums = [T::ZERO; WIDTH * WIDTH];
         for (number, block) in network.blocks(share.blocks.clone()).enumerate() {
             let origin = *origin.get_or_insert(block.start);
             let range = block.start - origin..block.range().end - origin;
@@ -374,15 +354,12 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
             for slot in share.state.iter().filter(|slot| !slot.is_empty()) {
                 prefetch_slice(&slot[range.clone()]);
             }
-            if let Some(inputs) = block.inputs {
-                for w in workspaces {
-                    w.prefetch_panel(block.layer - 1, inputs + 1);
-                }
-            }
-            let mut sums = [T::ZERO; WIDTH * WIDTH];
             let sums = &mut sums[..len];
             if goal.resume {
                 sums.copy_from_slice(&share.gradient[range.clone()]);
+            } else if block.cols < WIDTH {
+                // The columns that fill up the panel may not be computed, and have to be zero.
+                sums.fill(T::ZERO);
             }
             match block.inputs {
                 Some(inputs) => {

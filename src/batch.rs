@@ -49,7 +49,7 @@ impl<T: Real> Input<'_, T> {
 }
 
 /// A row in random order is somewhere else in memory: it is asked for while the rows before it are copied.
-const ROWS_AHEAD: usize = 3;
+const ROWS_AHEAD: usize = 4;
 
 /// Copy the rows of a dense X into panels.
 pub fn gather<T: Real>(x: ArrayView2<'_, T>, rows: Rows<'_>, out: &mut Panels<T>) {

@@ -11,7 +11,7 @@ use crate::linalg::panels::Panels;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::{product, sparse};
-use crate::network::Network;
+use crate::network::{Network, matrix_of};
 use crate::trainer::Loss;
 
 /// Matrices of layers 1 to L, (n, neurons) each, and the gradients of cost + penalty.
@@ -56,7 +56,7 @@ pub fn inspect<T: Real>(
             }
             _ => product::affine(isa, &workspace.a[l - 1], layer, &mut out, ApplySigma(None)),
         }
-        z.push(matrix(&out));
+        z.push(matrix(&out)?);
     }
 
     let mut sums = network.zeros()?;
@@ -75,24 +75,25 @@ pub fn inspect<T: Real>(
     let mut squares = 0.0;
     let gradient = (1..=network.depth())
         .map(|l| {
-            let (w, _) = network.unpack_layer(l, parameters);
+            let (w, _) = network.unpack_layer(l, parameters)?;
             squares += w.iter().map(|w| w.as_f64() * w.as_f64()).sum::<f64>();
-            let (grad_w, grad_b) = network.unpack_layer(l, sums.as_slice());
-            ((grad_w + w * T::of(alpha)) * scale, grad_b * scale)
+            let (grad_w, grad_b) = network.unpack_layer(l, sums.as_slice())?;
+            Ok(((grad_w + w * T::of(alpha)) * scale, grad_b * scale))
         })
-        .collect();
+        .collect::<Result<_, Error>>()?;
     Ok(Inspection {
         loss: Loss {
             cost: workspace.cost.iter().sum::<f64>() / weight,
             penalty: 0.5 * alpha * squares / weight,
         },
         z,
-        a: workspace.a[1..].iter().map(matrix).collect(),
-        delta: workspace.delta.iter().map(matrix).collect(),
+        a: workspace.a[1..].iter().map(matrix).collect::<Result<_, _>>()?,
+        delta: workspace.delta.iter().map(matrix).collect::<Result<_, _>>()?,
         gradient,
     })
 }
 
-fn matrix<T: Real>(panels: &Panels<T>) -> Array2<T> {
-    Array2::from_shape_fn((panels.rows(), panels.cols()), |(r, c)| panels.get(r, c))
+fn matrix<T: Real>(panels: &Panels<T>) -> Result<Array2<T>, Error> {
+    let at = |row, col| panels.get(row, col);
+    matrix_of(panels.rows(), panels.cols(), at, "a copy of a layer's numbers")
 }

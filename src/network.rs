@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::activation::{Activation, Output};
 use crate::cost::Cost;
@@ -44,6 +44,30 @@ impl Block {
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.rows * WIDTH
     }
+}
+
+/// A matrix in C order from its elements, or [`Error::Memory`].
+pub fn matrix_of<T>(
+    rows: usize,
+    cols: usize,
+    at: impl Fn(usize, usize) -> T,
+    what: &'static str,
+) -> Result<Array2<T>, Error> {
+    let memory = || Error::Memory { what };
+    let mut data = Vec::new();
+    data.try_reserve_exact(rows.checked_mul(cols).ok_or_else(memory)?).map_err(|_| memory())?;
+    for row in 0..rows {
+        data.extend((0..cols).map(|col| at(row, col)));
+    }
+    Array2::from_shape_vec((rows, cols), data).map_err(|_| memory())
+}
+
+/// `len` copies of `value`, or [`Error::Memory`].
+pub fn vector_of<T: Clone>(value: T, len: usize, what: &'static str) -> Result<Vec<T>, Error> {
+    let mut data = Vec::new();
+    data.try_reserve_exact(len).map_err(|_| Error::Memory { what })?;
+    data.resize(len, value);
+    Ok(data)
 }
 
 impl Network {
@@ -181,16 +205,31 @@ impl Network {
     }
 
     /// Weights, shape (fan_in, fan_out), and biases of layer `l`.
-    pub fn unpack_layer<T: Real>(&self, l: usize, parameters: &[T]) -> (Array2<T>, Array1<T>) {
-        let shape = (self.sizes[l - 1], self.sizes[l]);
+    pub fn unpack_layer<T: Real>(
+        &self,
+        l: usize,
+        parameters: &[T],
+    ) -> Result<(Array2<T>, Array1<T>), Error> {
+        let (fan_in, fan_out) = (self.sizes[l - 1], self.sizes[l]);
         let at = |row, neuron| parameters[self.position(l, row, neuron)];
-        let coefs = Array2::from_shape_fn(shape, |(row, neuron)| at(row, neuron));
-        (coefs, Array1::from_shape_fn(shape.1, |neuron| at(shape.0, neuron)))
+        let coefs = matrix_of(fan_in, fan_out, at, "a copy of the weights")?;
+        let intercepts =
+            matrix_of(1, fan_out, |_, neuron| at(fan_in, neuron), "a copy of the biases")?;
+        Ok((coefs, intercepts.remove_axis(Axis(0))))
     }
 
     /// Numbers in all weights and biases.
     pub fn parameter_count(&self) -> usize {
         self.sizes.windows(2).map(|s| (s[0] + 1) * s[1]).sum()
+    }
+
+    /// Refuse a vector of all weights and biases that has another length.
+    pub fn check_vector<T>(&self, name: &str, vector: &[T]) -> Result<(), Error> {
+        let count = self.parameter_count();
+        if vector.len() == count {
+            return Ok(());
+        }
+        Err(Error::shape(name, &[count], &[vector.len()]))
     }
 
     /// Call `f(l, packed position of row, values' range)` for every row of weights, then of biases, in scikit-learn's order
@@ -247,16 +286,20 @@ impl Network {
     }
 
     /// Some of the blocks, in the order of memory.
-    pub fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = Block> + '_ {
-        let mut number = 0;
-        (1..=self.depth()).flat_map(move |l| {
-            let per_panel = self.blocks_per_panel(l);
-            let first = number;
-            number += per_panel * panel_count(self.sizes[l]);
-            let from = range.start.clamp(first, number) - first;
-            let to = range.end.clamp(first, number) - first;
-            (from..to).map(move |b| self.block(l, b / per_panel, b % per_panel))
-        })
+    pub fn blocks(&self, range: Range<usize>) -> Blocks<'_> {
+        let mut at = range.start;
+        let mut layer = 1;
+        while layer <= self.depth() {
+            let in_layer = self.blocks_per_panel(layer) * panel_count(self.sizes[layer]);
+            if at < in_layer {
+                break;
+            }
+            at -= in_layer;
+            layer += 1;
+        }
+        let per_panel = if layer > self.depth() { 1 } else { self.blocks_per_panel(layer) };
+        let left = range.end.min(self.block_count()).saturating_sub(range.start);
+        Blocks { network: self, left, layer, panel: at / per_panel, block: at % per_panel }
     }
 
     #[inline]
@@ -284,6 +327,38 @@ impl Network {
         }
         ends.resize(parts, self.block_count());
         ends
+    }
+}
+
+/// Some of the blocks of a network's parameters, in the order of memory.
+pub struct Blocks<'a> {
+    network: &'a Network,
+    left: usize,
+    /// Where the next one is.
+    layer: usize,
+    panel: usize,
+    block: usize,
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = Block;
+
+    #[inline]
+    fn next(&mut self) -> Option<Block> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let network = self.network;
+        let next = network.block(self.layer, self.panel, self.block);
+        self.block += 1;
+        if next.inputs.is_none() {
+            (self.panel, self.block) = (self.panel + 1, 0);
+            if self.panel == panel_count(network.sizes[self.layer]) {
+                (self.layer, self.panel) = (self.layer + 1, 0);
+            }
+        }
+        Some(next)
     }
 }
 
@@ -328,7 +403,7 @@ mod tests {
         assert_eq!(vector, back);
 
         let layers: Vec<_> =
-            (1..=2).map(|l| network.unpack_layer(l, parameters.as_slice())).collect();
+            (1..=2).map(|l| network.unpack_layer(l, parameters.as_slice()).unwrap()).collect();
         assert_eq!(layers[0].0[(0, 1)], 2.0);
         assert_eq!(layers[1].1[2], count as f64);
         let coefs: Vec<_> = layers.iter().map(|l| l.0.view()).collect();

@@ -12,7 +12,7 @@ use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::team::{self, MAX_THREADS};
 use crate::linalg::vector::Vector;
-use crate::network::Network;
+use crate::network::{Network, vector_of};
 
 /// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
 const ROWS_AT_ONCE: usize = 96;
@@ -72,8 +72,14 @@ pub fn predict_row<T: Real>(
     intercepts: &[ArrayView1<'_, T>],
     x: &[T],
     out: &mut [T],
-) {
-    dispatch(Isa::best(), PredictRow { network, coefs, intercepts, x, out });
+) -> Result<(), Error> {
+    let widest = network.sizes().iter().copied().max().unwrap_or(0);
+    // Arrays with strides of zero can be wider than any memory.
+    let len = widest.checked_next_multiple_of(WIDTH).and_then(|n| n.checked_mul(2));
+    let what = "one row of the widest layer";
+    let mut buffers = vector_of(T::ZERO, len.ok_or(Error::Memory { what })?, what)?;
+    dispatch(Isa::best(), PredictRow { network, coefs, intercepts, x, out, buffers: &mut buffers });
+    Ok(())
 }
 
 struct PredictRow<'a, 'b, T> {
@@ -82,6 +88,8 @@ struct PredictRow<'a, 'b, T> {
     intercepts: &'a [ArrayView1<'b, T>],
     x: &'a [T],
     out: &'a mut [T],
+    /// Two rows of the widest layer, in whole panels.
+    buffers: &'a mut [T],
 }
 
 impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
@@ -89,10 +97,8 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let PredictRow { network, coefs, intercepts, x, out } = self;
-        let widest = network.sizes().iter().copied().max().unwrap_or(0).next_multiple_of(WIDTH);
-        let mut buffers = vec![T::ZERO; 2 * widest];
-        let (mut a, mut z) = buffers.split_at_mut(widest);
+        let PredictRow { network, coefs, intercepts, x, out, buffers } = self;
+        let (mut a, mut z) = buffers.split_at_mut(buffers.len() / 2);
         a[..x.len()].copy_from_slice(x);
         for l in 1..=network.depth() {
             let (fan_in, fan_out) = (network.sizes()[l - 1], network.sizes()[l]);

@@ -18,13 +18,15 @@ use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::team::{self, MAX_THREADS, Team};
 use crate::linalg::vector::Vector;
-use crate::network::Network;
+use crate::network::{Network, vector_of};
 use crate::optimizer::{MAX_SLOTS, Optimizer};
 
 /// A batch is taken in goes of at most so many rows, so that memory stays bounded when a batch is the whole data set ...
 const MAX_ROWS_AT_ONCE: usize = 1024;
 /// ... and of about so many multiplications, so that it can be interrupted within some ten milliseconds.
 const MAX_WORK_AT_ONCE: usize = 1 << 30;
+/// Updates that the state of an earlier trainer may have seen: the whole numbers that f64 tells apart.
+const MAX_UPDATES: u64 = 1 << 53;
 /// Multiplications that are worth a second thread: some ten microseconds.
 const WORK_PER_THREAD: usize = 1 << 19;
 
@@ -248,12 +250,17 @@ impl<T: Real> Trainer<T> {
     }
 
     /// Go on from the state of an earlier trainer.
-    pub fn set_state(&mut self, updates: u64, state: Vec<Aligned<T>>) {
+    pub fn set_state(&mut self, updates: u64, state: Vec<Aligned<T>>) -> Result<(), Error> {
+        // A number that no training reaches, and that counting on cannot overflow.
+        if updates > MAX_UPDATES {
+            return Err(Error::value("t", format!("at most {MAX_UPDATES}"), updates));
+        }
         self.updates = updates;
         for (slot, value) in self.state.iter_mut().zip(state) {
             debug_assert_eq!(slot.as_slice().len(), value.as_slice().len());
             *slot = value;
         }
+        Ok(())
     }
 
     /// One epoch over the rows that `order` names (None: all, in turn) in mini-batches of `batch_size`.
@@ -285,7 +292,7 @@ impl<T: Real> Trainer<T> {
         if at_once < batch_size && self.gradient.as_slice().is_empty() {
             self.gradient = self.network.zeros()?;
         }
-        self.start_squares();
+        self.start_squares()?;
         let ends = self.network.share_out(threads);
         self.workspaces.prepare(&self.network, at_once, threads, is_sparse)?;
 
@@ -353,17 +360,20 @@ impl<T: Real> Trainer<T> {
     }
 
     /// Have the sums of squares of all blocks at hand where the penalty needs them.
-    fn start_squares(&mut self) {
+    fn start_squares(&mut self) -> Result<(), Error> {
         if self.alpha == 0.0 {
-            return;
+            return Ok(());
         }
-        self.squares.resize(self.network.block_count(), 0.0);
+        if self.squares.is_empty() {
+            self.squares = vector_of(0.0, self.network.block_count(), "the parameters")?;
+        }
         let kernel = Squares {
             network: &self.network,
             parameters: self.parameters.as_slice(),
             squares: &mut self.squares,
         };
         dispatch(self.isa, kernel);
+        Ok(())
     }
 }
 
@@ -404,7 +414,7 @@ impl<T: Real> Objective<T> {
         Ok(Self {
             parameters: network.zeros()?,
             gradient: network.zeros()?,
-            squares: vec![0.0; network.block_count()],
+            squares: vector_of(0.0, network.block_count(), "the parameters")?,
             network,
             cost,
             alpha,
@@ -428,12 +438,8 @@ impl<T: Real> Objective<T> {
         mut stop: impl FnMut() -> bool,
     ) -> Result<Option<Loss>, Error> {
         data.check(&self.network)?;
-        let count = self.network.parameter_count();
-        for (name, len) in [("packed", vector.len()), ("gradient", gradient.len())] {
-            if len != count {
-                return Err(Error::shape(name, &[count], &[len]));
-            }
-        }
+        self.network.check_vector("packed", vector)?;
+        self.network.check_vector("gradient", gradient)?;
         let rows = data.x.rows();
         if rows == 0 {
             return Err(Error::value("number of rows", "at least 1", 0));

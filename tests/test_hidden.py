@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -80,8 +80,8 @@ def test_transformer(network):
 
 
 def test_in_a_pipeline_and_a_grid_search():
-    """The last hidden layer of a trained network separates the classes for a linear model."""
-    pipeline = make_pipeline(HiddenActivations(NETWORK), LogisticRegression())
+    """The hidden layers of a trained network keep the classes apart."""
+    pipeline = make_pipeline(HiddenActivations(NETWORK), KNeighborsClassifier())
     grid = {"hiddenactivations__layer": [1, 2], "hiddenactivations__estimator__alpha": [0.1, 1.0]}
     search = GridSearchCV(pipeline, grid, cv=3, error_score="raise").fit(X, Y)
     assert search.best_score_ > 0.93

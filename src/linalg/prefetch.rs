@@ -1,5 +1,8 @@
 //! Fetching cache lines before they are needed.
 
+/// Bytes of a cache line.
+pub const LINE: usize = 64;
+
 /// Ask for the cache line at `p`, which may be any address: a prefetch never faults.
 #[inline(always)]
 pub fn prefetch<T>(p: *const T) {
@@ -15,8 +18,8 @@ pub fn prefetch<T>(p: *const T) {
 /// Ask for all cache lines of a slice.
 #[inline(always)]
 pub fn prefetch_slice<T>(slice: &[T]) {
-    let lines = size_of_val(slice).div_ceil(64);
+    let lines = size_of_val(slice).div_ceil(LINE);
     for i in 0..lines {
-        prefetch(slice.as_ptr().cast::<u8>().wrapping_add(i * 64));
+        prefetch(slice.as_ptr().cast::<u8>().wrapping_add(i * LINE));
     }
 }

@@ -52,18 +52,20 @@ fn registers<V: Vector>(cols: usize) -> usize {
 
 /// `acc[i][j] += sum over p of a[i * row_stride + p * step] * b[p * WIDTH + j * LANES ..]`, p from 0 to `depth`.
 ///
+/// At every step a row of WIDTH numbers at `ahead` is asked for, one after the other: what the caller will need next.
+///
 /// # Safety
 /// `a` is readable at all those places for i < MR, `b` at `depth` rows of WIDTH.
 #[inline(always)]
 unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
     acc: &mut [[V; NV]; MR],
-    a: *const V::Scalar,
-    row_stride: usize,
-    step: usize,
+    (a, row_stride, step): (*const V::Scalar, usize, usize),
     b: *const V::Scalar,
     depth: usize,
+    ahead: *const V::Scalar,
 ) {
     for p in 0..depth {
+        prefetch(ahead.wrapping_add(p * WIDTH));
         let mut right = [V::zero(); NV];
         for (j, right) in right.iter_mut().enumerate() {
             // SAFETY: row p of b, columns within WIDTH.
@@ -164,6 +166,9 @@ struct RowsTimesPanel<V: Vector> {
     out: *mut V::Scalar,
 }
 
+/// How far ahead rows of the right panel are asked for: the processor's own prefetching stops at the end of each page.
+const ROWS_AHEAD: usize = 12;
+
 /// Rows of the right panel that are gone through before the next ones: they stay in the L1 cache for all tiles.
 const fn depth_at_once<T>() -> usize {
     let rows = (16 << 10) / (WIDTH * size_of::<T>());
@@ -227,7 +232,9 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
                     // The rows of the next tile: each panel is on other pages, where the processor does not guess.
                     prefetch(left.wrapping_add((MR + i) * WIDTH));
                 }
-                tile(&mut acc, left, WIDTH, 1, self.right.add(done * WIDTH), steps);
+                let right = self.right.add(done * WIDTH);
+                let ahead = right.wrapping_add(ROWS_AHEAD * WIDTH);
+                tile(&mut acc, (left, WIDTH, 1), right, steps, ahead);
                 left = left.wrapping_add(self.left_stride);
                 done += steps;
             }
@@ -341,26 +348,20 @@ fn transpose_panel<V: Vector>(layer: Layer<'_, V::Scalar>, panel: usize, out: &m
     }
 }
 
-/// What one thread has for aᵀ δ, of a block of up to 16 inputs and one panel of outputs.
-///
-/// To be used inside a [`Kernel`]: the update follows in the same one, while the block is in the L1 cache.
-pub struct Outer<'a, T> {
-    /// Rows of one panel of a (`rows * WIDTH`), the columns of which are the rows of the result.
-    pub a: &'a [T],
-    /// As many rows of one panel of δ.
-    pub delta: &'a [T],
-}
-
-struct OuterTiles<'a, V: Vector> {
-    parts: &'a [Outer<'a, V::Scalar>],
-    /// Take a as 1 everywhere: the gradient of a bias (BP3) is that of a weight (BP4) whose input is 1.
-    ones: bool,
+struct OuterTiles<V: Vector> {
+    a: *const V::Scalar,
+    /// Numbers from one row of a to the next; 0 where a is a single number for all rows.
+    step: usize,
+    delta: *const V::Scalar,
+    rows: usize,
+    /// What will be needed after these rows.
+    ahead: *const V::Scalar,
     /// Go on from what `gradient` holds, instead of from 0.
     resume: bool,
     gradient: *mut V::Scalar,
 }
 
-impl<V: Vector> Tiles for OuterTiles<'_, V> {
+impl<V: Vector> Tiles for OuterTiles<V> {
     type V = V;
 
     #[inline(always)]
@@ -374,14 +375,11 @@ impl<V: Vector> Tiles for OuterTiles<'_, V> {
                 }
             }
         }
-        let one = V::Scalar::ONE;
-        for part in self.parts {
-            let rows = part.delta.len() / WIDTH;
-            let (a, step) =
-                if self.ones { (&raw const one, 0) } else { (part.a[row..].as_ptr(), WIDTH) };
-            // SAFETY: a has `rows` rows of WIDTH numbers (checked by `outer`) of which columns row .. row + MR are read,
-            // or is one number read over and over by tiles of one row.
-            unsafe { tile(&mut acc, a, 1, step, part.delta.as_ptr(), rows) };
+        // SAFETY: a and delta have `rows` rows of WIDTH numbers, of which columns row .. row + MR of a are read; or a is one
+        // number, read over and over by a tile of one row.
+        unsafe {
+            let a = (self.a.add(row), 1, self.step);
+            tile(&mut acc, a, self.delta, self.rows, self.ahead);
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
@@ -392,35 +390,65 @@ impl<V: Vector> Tiles for OuterTiles<'_, V> {
     }
 }
 
-/// The sum over `parts` of aᵀ δ, with `resume` added to what `gradient` holds: `inputs` rows of WIDTH numbers, of which
-/// `cols` columns are computed.
+/// Rows of a and δ that are gone through before the next ones: both stay in the L1 cache for all tiles of a block.
+const fn rows_at_once<T>() -> usize {
+    (8 << 10) / (WIDTH * size_of::<T>())
+}
+
+/// aᵀ δ for a block of up to 16 inputs and one panel of outputs, with `resume` added to what `gradient` holds.
+///
+/// `a` and `delta` are the same rows of one panel each; `gradient` gets `inputs` rows of WIDTH numbers, of which `cols` columns
+/// are computed. To be used inside a [`Kernel`]: the update follows in the same one, while the block is in the L1 cache.
 #[inline(always)]
 pub fn outer<V: Vector>(
-    parts: &[Outer<'_, V::Scalar>],
+    a: &[V::Scalar],
+    delta: &[V::Scalar],
     inputs: usize,
     cols: usize,
-    resume: bool,
+    mut resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     assert!(inputs <= WIDTH && cols <= WIDTH && gradient.len() >= inputs * WIDTH);
-    for part in parts {
-        assert!(part.a.len() == part.delta.len() && part.delta.len() >= WIDTH);
+    assert!(a.len() == delta.len() && a.len().is_multiple_of(WIDTH));
+    let at_once = rows_at_once::<V::Scalar>() * WIDTH;
+    for (a, delta) in a.chunks(at_once).zip(delta.chunks(at_once)) {
+        let mut job = OuterTiles::<V> {
+            a: a.as_ptr(),
+            step: WIDTH,
+            delta: delta.as_ptr(),
+            rows: delta.len() / WIDTH,
+            // The rows after these, or where the next panel begins.
+            ahead: a.as_ptr_range().end,
+            resume,
+            gradient: gradient.as_mut_ptr(),
+        };
+        cover(&mut job, inputs, cols);
+        resume = true;
     }
-    let gradient = gradient.as_mut_ptr();
-    cover(&mut OuterTiles::<V> { parts, ones: false, resume, gradient }, inputs, cols);
 }
 
-/// The sum over all rows of the parts' δ, with `resume` added to what `gradient` holds, one row of WIDTH numbers.
+/// The sum over all rows of δ, with `resume` added to what `gradient` holds, one row of WIDTH numbers.
+///
+/// The gradient of a bias (BP3) is that of a weight (BP4) whose input is 1.
 #[inline(always)]
 pub fn column_sums<V: Vector>(
-    parts: &[Outer<'_, V::Scalar>],
+    delta: &[V::Scalar],
     cols: usize,
     resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     assert!(cols <= WIDTH && gradient.len() >= WIDTH);
-    let gradient = gradient.as_mut_ptr();
-    cover(&mut OuterTiles::<V> { parts, ones: true, resume, gradient }, 1, cols);
+    let one = V::Scalar::ONE;
+    let mut job = OuterTiles::<V> {
+        a: &raw const one,
+        step: 0,
+        delta: delta.as_ptr(),
+        rows: delta.len() / WIDTH,
+        ahead: delta.as_ptr(),
+        resume,
+        gradient: gradient.as_mut_ptr(),
+    };
+    cover(&mut job, 1, cols);
 }
 
 #[cfg(test)]
@@ -437,7 +465,7 @@ mod tests {
     }
 
     struct OuterBlock<'a, T> {
-        parts: &'a [Outer<'a, T>],
+        parts: &'a [(&'a [T], &'a [T])],
         inputs: usize,
         cols: usize,
         gradient: &'a mut [T],
@@ -447,8 +475,10 @@ mod tests {
         type Output = ();
         #[inline(always)]
         fn run<V: Vector<Scalar = T>>(self) {
-            outer::<V>(self.parts, self.inputs, self.cols, true, self.gradient);
-            column_sums::<V>(self.parts, self.cols, true, self.sums);
+            for (a, delta) in self.parts {
+                outer::<V>(a, delta, self.inputs, self.cols, true, self.gradient);
+                column_sums::<V>(delta, self.cols, true, self.sums);
+            }
         }
     }
 
@@ -508,10 +538,7 @@ mod tests {
                 // Split in two, as two threads would have it.
                 let half = m / 2 * WIDTH;
                 let (a, delta) = (a.panel(input_panel), delta.panel(panel));
-                let mut parts = vec![Outer { a: &a[half..], delta: &delta[half..] }];
-                if half > 0 {
-                    parts.insert(0, Outer { a: &a[..half], delta: &delta[..half] });
-                }
+                let parts = [(&a[..half], &delta[..half]), (&a[half..], &delta[half..])];
                 let mut gradient = [T::ONE; WIDTH * WIDTH];
                 let mut sums = [T::ONE; WIDTH];
                 let parts = &parts[..];
@@ -547,13 +574,15 @@ mod tests {
     }
 
     #[test]
-    fn depths_that_take_several_goes() {
+    fn sizes_that_take_several_goes() {
         for isa in Isa::all_available() {
             for k in [255, 256, 257, 300, 513] {
                 check::<f32>(isa, 7, k, 17);
                 check::<f64>(isa, 7, k, 17);
                 check::<f32>(isa, 7, 17, k);
                 check::<f64>(isa, 7, 17, k);
+                check::<f32>(isa, k, 7, 17);
+                check::<f64>(isa, k, 7, 17);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use numpy::ndarray::{ArrayView1, ArrayView2};
 use numpy::{
-    Element, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadonlyArray1,
-    PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods, dtype, npyffi,
+    Element, PyArray, PyArray2, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray,
+    PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray, PyUntypedArrayMethods, dtype, npyffi,
 };
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -53,13 +53,16 @@ fn readonly<'py, T: Element, D: numpy::ndarray::Dimension>(
 ) -> PyResult<PyReadonlyArray<'py, T, D>> {
     let found = untyped(name, array)?;
     check_layout(name, found)?;
-    array.extract().map_err(|_| {
+    let typed = array.cast::<PyArray<T, D>>().map_err(|_| {
         let expected = dtype::<T>(array.py());
         let dims = D::NDIM.map_or(String::new(), |n| format!("{n}-dimensional "));
         let (ndim, kind) = (found.ndim(), found.dtype());
         PyTypeError::new_err(format!(
             "{name} must be a {dims}array of {expected}; got {ndim} dimension(s) of {kind}"
         ))
+    })?;
+    typed.try_readonly().map_err(|_| {
+        PyValueError::new_err(format!("{name} must not be an array that a call is writing to"))
     })
 }
 
@@ -161,12 +164,19 @@ impl<'py, T: Real + Element> InputArray<'py, T> {
             let message = format!("X must be a numpy.ndarray or a SciPy CSR matrix; got {kind}");
             return Err(PyTypeError::new_err(message));
         }
-        let (_, cols): (usize, usize) = x.getattr("shape")?.extract()?;
+        let part = |attribute: &str| {
+            x.getattr(attribute).map_err(|_| {
+                PyTypeError::new_err(format!(
+                    "X must be a SciPy CSR matrix; it has no {attribute:?}"
+                ))
+            })
+        };
+        let (_, cols): (usize, usize) = part("shape")?.extract()?;
         let index = |name: &str, attribute: &str| {
-            IndexArray::new(name, &x.getattr(attribute)?).map(IndexArrayHolder)
+            IndexArray::new(name, &part(attribute)?).map(IndexArrayHolder)
         };
         Ok(Self::Sparse {
-            data: readonly("X.data", &x.getattr("data")?)?,
+            data: readonly("X.data", &part("data")?)?,
             indices: Box::new((index("X.indices", "indices")?, index("X.indptr", "indptr")?)),
             cols,
         })
@@ -225,6 +235,37 @@ impl<'py, T: Real + Element> DataArrays<'py, T> {
 pub fn order<'py>(array: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, i64>> {
     readonly("order", array)
 }
+
+/// Zeros in C order. (`PyArray::zeros` panics where NumPy refuses.)
+pub fn zeros<T: Element>(py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyArray2<T>>> {
+    let mut dims = [0; 2];
+    for (dim, size) in dims.iter_mut().zip(shape) {
+        *dim =
+            npyffi::npy_intp::try_from(size).map_err(|_| Error::Memory { what: "the result" })?;
+    }
+    // SAFETY: `dims` holds as many numbers as the call is told, the reference to the dtype is handed over, and what comes back
+    // is either null with an exception set or a new array of that dtype and two dimensions.
+    unsafe {
+        let dtype = T::get_dtype(py).into_ptr().cast();
+        let array = npyffi::PY_ARRAY_API.PyArray_Zeros(py, 2, dims.as_mut_ptr(), dtype, 0);
+        Ok(Bound::from_owned_ptr_or_err(py, array)?.cast_into_unchecked())
+    }
+}
+
+/// Layer sizes. (A `Vec` as an argument reserves whatever length an object claims to have.)
+pub fn sizes(sequence: &Bound<'_, PySequence>) -> PyResult<Vec<usize>> {
+    let mut sizes = Vec::new();
+    for size in sequence.try_iter()? {
+        if sizes.len() == MAX_LAYERS {
+            return Err(Error::value("layer_sizes", format!("at most {MAX_LAYERS}"), "more").into());
+        }
+        sizes.push(size?.extract()?);
+    }
+    Ok(sizes)
+}
+
+/// More layers than this are a mistake.
+const MAX_LAYERS: usize = 1 << 16;
 
 /// A vector that is read.
 pub fn vector<'py, T: Element>(

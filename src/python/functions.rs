@@ -1,11 +1,13 @@
 //! Functions without state: forward, the gradient over all rows, and every quantity of one backward pass.
 
-use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
+use numpy::{Element, IntoPyArray, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
-use super::arrays::{DataArrays, InputArray, Parameters, Precision, precision, vector, vector_mut};
+use super::arrays::{
+    DataArrays, InputArray, Parameters, Precision, precision, sizes, vector, vector_mut, zeros,
+};
 use super::signals::Signals;
 use super::threads::resolve;
 use crate::activation::{Activation, Output};
@@ -58,13 +60,13 @@ fn forward_as<'py, T: Real + Element>(
     let x = InputArray::<T>::new(x)?;
     let view = x.view()?;
     view.check(&network)?;
-    let out = PyArray2::<T>::zeros(py, [view.rows(), network.outputs()], false);
+    let out = zeros::<T>(py, [view.rows(), network.outputs()])?;
     let mut writable = out.try_readwrite()?;
     if let Input::Dense(x) = &view
         && x.nrows() == 1
         && let Some(row) = x.row(0).as_slice()
     {
-        predict_row(&network, &coefs, &intercepts, row, writable.as_slice_mut()?);
+        predict_row(&network, &coefs, &intercepts, row, writable.as_slice_mut()?)?;
     } else {
         let threads = threads.map_or_else(|| resolve(None), Ok)?;
         let out = writable.as_array_mut();
@@ -87,7 +89,7 @@ pub fn loss_gradient<'py>(
     gradient: &Bound<'py, PyAny>,
     X: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
-    layer_sizes: Vec<usize>,
+    layer_sizes: &Bound<'py, PySequence>,
     activation: &str,
     output_activation: &str,
     cost: &str,
@@ -97,6 +99,7 @@ pub fn loss_gradient<'py>(
 ) -> PyResult<(f64, f64)> {
     check_alpha(alpha)?;
     let hidden = Activation::hidden(activation)?;
+    let layer_sizes = sizes(layer_sizes)?;
     let network = Network::new(&layer_sizes, hidden, Output::from_name(output_activation)?)?;
     let threads = resolve(n_threads)?;
     let data = (X, y, sample_weight);
@@ -127,6 +130,8 @@ fn loss_gradient_as<'py, T: Real + Element>(
     let packed = vector::<T>("packed", packed)?;
     let mut gradient = vector_mut::<T>("gradient", gradient)?;
     let (from, to) = (packed.as_slice()?, gradient.as_slice_mut()?);
+    network.check_vector("packed", from)?;
+    network.check_vector("gradient", to)?;
     let mut signals = Signals::new();
     let loss = x.py().detach(|| {
         let mut objective = Objective::new(network, cost, alpha)?;

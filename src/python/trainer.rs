@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
+use numpy::{Element, IntoPyArray, PyArrayMethods};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
-use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision};
+use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision, zeros};
 use super::signals::Signals;
 use super::threads::resolve;
 use crate::activation::{Activation, Output};
+use crate::error::Error;
 use crate::linalg::real::Real;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
@@ -105,7 +106,7 @@ impl Trainer {
         either!(&self.inner, trainer => {
             let x = InputArray::new(X)?;
             let view = x.view()?;
-            let out = PyArray2::zeros(py, [view.rows(), trainer.network().outputs()], false);
+            let out = zeros(py, [view.rows(), trainer.network().outputs()])?;
             let mut writable = out.try_readwrite()?;
             let array = writable.as_array_mut();
             py.detach(|| {
@@ -118,14 +119,14 @@ impl Trainer {
 
     fn coefs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         either!(&self.inner, trainer => {
-            let (coefs, _) = arrays(py, trainer.network(), trainer.parameters());
+            let (coefs, _) = arrays(py, trainer.network(), trainer.parameters())?;
             PyList::new(py, coefs)
         })
     }
 
     fn intercepts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         either!(&self.inner, trainer => {
-            let (_, intercepts) = arrays(py, trainer.network(), trainer.parameters());
+            let (_, intercepts) = arrays(py, trainer.network(), trainer.parameters())?;
             PyList::new(py, intercepts)
         })
     }
@@ -139,7 +140,7 @@ impl Trainer {
         either!(&self.inner, trainer => {
             state.set_item("t", trainer.updates())?;
             for (name, numbers) in trainer.state() {
-                let (mut coefs, intercepts) = arrays(py, trainer.network(), numbers);
+                let (mut coefs, intercepts) = arrays(py, trainer.network(), numbers)?;
                 coefs.extend(intercepts);
                 state.set_item(name, PyList::new(py, coefs)?)?;
             }
@@ -212,8 +213,7 @@ fn restore<T: Real + Element>(
         }
         slots.push(network.pack(&coefs, &intercepts)?);
     }
-    trainer.set_state(item("t")?.extract()?, slots);
-    Ok(())
+    Ok(trainer.set_state(item("t")?.extract()?, slots)?)
 }
 
 fn epoch<T: Real + Element>(
@@ -245,11 +245,12 @@ fn arrays<'py, T: Real + Element>(
     py: Python<'py>,
     network: &Network,
     numbers: &[T],
-) -> (Arrays<'py>, Arrays<'py>) {
-    (1..=network.depth())
-        .map(|l| {
-            let (w, b) = network.unpack_layer(l, numbers);
-            (w.into_pyarray(py).into_any(), b.into_pyarray(py).into_any())
-        })
-        .unzip()
+) -> Result<(Arrays<'py>, Arrays<'py>), Error> {
+    let (mut coefs, mut intercepts) = (Vec::new(), Vec::new());
+    for l in 1..=network.depth() {
+        let (w, b) = network.unpack_layer(l, numbers)?;
+        coefs.push(w.into_pyarray(py).into_any());
+        intercepts.push(b.into_pyarray(py).into_any());
+    }
+    Ok((coefs, intercepts))
 }

@@ -1,0 +1,109 @@
+"""Draw the pictures of the documentation, from scikit-learn's digits and two moons.
+
+usage: python examples/pictures.py                            all of them, into docs/images; needs matplotlib
+       python examples/pictures.py --to FOLDER --only boundary    one of them, somewhere else
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits, make_moons
+from sklearn.exceptions import ConvergenceWarning
+
+from rustbp import MLPClassifier, record_fit
+from rustbp.display import (
+    ActivationsDisplay,
+    BoundaryDisplay,
+    ErrorFlowDisplay,
+    TrainingCurveDisplay,
+    WeightsDisplay,
+)
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+DIGITS = DIGITS / 16
+
+
+def error_flow(axes):
+    """Six layers of the sigmoid and of relu: the error that reaches the first ones."""
+    plain = {
+        "solver": "sgd",
+        "momentum": 0.0,
+        "max_iter": 40,
+        "n_iter_no_change": 40,
+        "random_state": 0,
+    }
+    for ax, activation, init in zip(
+        axes, ["logistic", "relu"], ["glorot_uniform", "he_normal"], strict=True
+    ):
+        model = MLPClassifier((30,) * 5, activation, init=init, learning_rate_init=0.1, **plain)
+        ErrorFlowDisplay.from_estimator(model, DIGITS[:1000], LABELS[:1000], ax=ax)
+        ax.set(title=f"activation={activation!r}", ylim=(1e-9, 1))
+
+
+def activations(axes):
+    """Standard normal weights saturate neurons; weights scaled by the number of inputs do not."""
+    for ax, init in zip(axes, ["normal", "lecun_normal"], strict=True):
+        model = MLPClassifier((50,) * 3, "logistic", init=init, max_iter=5, random_state=0)
+        ActivationsDisplay.from_estimator(model.fit(DIGITS, LABELS), DIGITS, ax=ax)
+        ax.set(title=f"init={init!r}")
+
+
+def training_curve(axes):
+    """More weights than 300 digits can settle: the validation loss turns while the training loss falls."""
+    model = MLPClassifier(
+        (100,), alpha=0, learning_rate_init=0.01, max_iter=150, tol=0, random_state=0
+    )
+    rows = slice(0, 300), slice(300, None)
+    (X, X_val), (y, y_val) = ([data[part] for part in rows] for data in (DIGITS, LABELS))
+    history = record_fit(model, X, y, X_val=X_val, y_val=y_val)
+    TrainingCurveDisplay.from_history(history, score_name="Accuracy", ax=axes[0])
+
+
+def weights(axes):
+    """What each of 20 hidden neurons looks for in a digit."""
+    model = MLPClassifier((20,), "tanh", alpha=2.0, solver="lbfgs", max_iter=200, random_state=0)
+    WeightsDisplay.from_estimator(model.fit(DIGITS, LABELS), columns=5, ax=axes[0])
+
+
+def boundary(axes):
+    """Ten lines, one for each neuron of the first layer, and the boundary that is made of them."""
+    X, y = make_moons(300, noise=0.2, random_state=0)
+    model = MLPClassifier((10,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=1)
+    BoundaryDisplay.from_estimator(model.fit(X, y), X, y, neurons=True, ax=axes[0])
+
+
+PICTURES = {error_flow: 2, activations: 2, training_curve: 1, weights: 1, boundary: 1}
+"""How many axes each takes."""
+
+
+def main():
+    images = Path(__file__).parent.parent / "docs" / "images"
+    names = [draw.__name__ for draw in PICTURES]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--to", type=Path, default=images, metavar="FOLDER")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
+    arguments = parser.parse_args()
+    folder = arguments.to
+    folder.mkdir(parents=True, exist_ok=True)
+    # Some of these end at max_iter, as they are meant to.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for draw, n_axes in PICTURES.items():
+        if draw.__name__ not in arguments.only:
+            continue
+        size = (4.5 * n_axes + 0.5, 3.8)
+        figure, axes = plt.subplots(1, n_axes, figsize=size, squeeze=False, layout="constrained")
+        draw(axes[0])
+        path = folder / f"{draw.__name__}.png"
+        # Without the version of matplotlib in it, the same picture is the same file.
+        figure.savefig(path, dpi=72, metadata={"Software": None})
+        print(f"{path}: {draw.__doc__}")
+
+
+if __name__ == "__main__":
+    main()
