@@ -119,25 +119,30 @@ impl<T: Real> Panels<T> {
     /// Write a row from its numbers in order.
     #[inline]
     pub fn set_row(&mut self, row: usize, values: &[T]) {
-        debug_assert!(row < self.rows && values.len() == self.cols);
-        let (stride, data) = (self.stride, self.data.as_mut_slice());
-        let mut chunks = values.chunks_exact(WIDTH);
-        let mut start = row * WIDTH;
-        for chunk in &mut chunks {
-            data[start..start + WIDTH].copy_from_slice(chunk);
-            start += stride * WIDTH;
+        assert!(row < self.rows && values.len() == self.cols);
+        let rows = self.data.0[row..].iter_mut().step_by(self.stride);
+        // Arrays, so that whole lines are moved by registers instead of calls.
+        let (lines, rest) = values.as_chunks::<WIDTH>();
+        for (to, from) in rows.zip(lines) {
+            to.0 = *from;
         }
-        let rest = chunks.remainder();
         if !rest.is_empty() {
-            data[start..start + rest.len()].copy_from_slice(rest);
+            self.data.0[lines.len() * self.stride + row].0[..rest.len()].copy_from_slice(rest);
         }
     }
 
     /// Read a row into its numbers in order.
+    #[inline]
     pub fn copy_row_to(&self, row: usize, out: &mut [T]) {
-        for (panel, chunk) in out.chunks_mut(WIDTH).enumerate() {
-            let start = (panel * self.stride + row) * WIDTH;
-            chunk.copy_from_slice(&self.data.as_slice()[start..start + chunk.len()]);
+        assert!(row < self.rows && out.len() == self.cols);
+        let rows = self.data.0[row..].iter().step_by(self.stride);
+        let (lines, rest) = out.as_chunks_mut::<WIDTH>();
+        let whole = lines.len();
+        for (to, from) in lines.iter_mut().zip(rows) {
+            *to = from.0;
+        }
+        if !rest.is_empty() {
+            rest.copy_from_slice(&self.data.0[whole * self.stride + row].0[..rest.len()]);
         }
     }
 }

@@ -66,16 +66,40 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
 ) {
     for p in 0..depth {
         prefetch(ahead.wrapping_add(p * WIDTH));
-        let mut right = [V::zero(); NV];
-        for (j, right) in right.iter_mut().enumerate() {
-            // SAFETY: row p of b, columns within WIDTH.
-            *right = unsafe { V::load(b.add(p * WIDTH + j * V::LANES)) };
+        // SAFETY of both: the caller vouches for row i < MR and step p < depth of a, and for row p of b. (Macros, since a
+        // closure need not be inlined, and would then not be compiled for the instruction set.)
+        macro_rules! left {
+            ($i:expr) => {
+                V::splat(unsafe { *a.add($i * row_stride + p * step) })
+            };
         }
-        for (i, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for every i < MR and p < depth.
-            let left = V::splat(unsafe { *a.add(i * row_stride + p * step) });
-            for (acc, right) in acc.iter_mut().zip(right) {
-                *acc = left.mul_add(right, *acc);
+        macro_rules! right {
+            ($j:expr) => {
+                unsafe { V::load(b.add(p * WIDTH + $j * V::LANES)) }
+            };
+        }
+        // The shorter side stays in registers, the longer passes through one: beside 12 sums there are four.
+        if MR < NV {
+            let mut lefts = [V::zero(); MR];
+            for (i, l) in lefts.iter_mut().enumerate() {
+                *l = left!(i);
+            }
+            for j in 0..NV {
+                let r = right!(j);
+                for (acc, l) in acc.iter_mut().zip(lefts) {
+                    acc[j] = l.mul_add(r, acc[j]);
+                }
+            }
+        } else {
+            let mut rights = [V::zero(); NV];
+            for (j, r) in rights.iter_mut().enumerate() {
+                *r = right!(j);
+            }
+            for (i, acc) in acc.iter_mut().enumerate() {
+                let l = left!(i);
+                for (acc, r) in acc.iter_mut().zip(rights) {
+                    *acc = l.mul_add(r, *acc);
+                }
             }
         }
     }
