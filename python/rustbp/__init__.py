@@ -1,14 +1,21 @@
 """Multilayer perceptrons for scikit-learn users: the same results, many times faster."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rustbp import _threads as _threads  # makes the threads known to threadpoolctl
 from rustbp._core import __version__, get_num_threads, set_num_threads
+from rustbp._saving import load
 from rustbp.classifier import MLPClassifier
 from rustbp.convert import from_sklearn
-from rustbp.gradient_check import check_gradients
-from rustbp.hidden import HiddenActivations, hidden_activations
-from rustbp.history import record_fit
-from rustbp.inspection import backprop
-from rustbp.monitor import TrainingMonitor
 from rustbp.regressor import MLPRegressor
+
+if TYPE_CHECKING:
+    from rustbp.gradient_check import check_gradients
+    from rustbp.hidden import HiddenActivations, hidden_activations
+    from rustbp.history import record_fit
+    from rustbp.inspection import backprop
+    from rustbp.monitor import TrainingMonitor
 
 __all__ = [
     "HiddenActivations",
@@ -21,6 +28,29 @@ __all__ = [
     "from_sklearn",
     "get_num_threads",
     "hidden_activations",
+    "load",
     "record_fit",
     "set_num_threads",
 ]
+
+# Imported when used, so that a script that only fits and predicts starts at once.
+_LAZY = {
+    "HiddenActivations": "hidden",
+    "TrainingMonitor": "monitor",
+    "backprop": "inspection",
+    "check_gradients": "gradient_check",
+    "hidden_activations": "hidden",
+    "record_fit": "history",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"rustbp.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
