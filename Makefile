@@ -15,7 +15,7 @@ RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml $(shell find src)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python check check-rust check-python check-stub bench clean tools
+.PHONY: help build demo test torture test-rust test-python check check-rust check-python check-stub bench clean tools
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,12 @@ test-rust: | tools  ## the core alone, without Python
 
 test-python: $(VENV)/.done-build $(VENV)/.done-group-test  ## pytest; ARGS="-k digits" selects
 	$(BIN)/python -m pytest $(ARGS)
+
+torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the tests for docs/reliability.md (half an hour)
+	cargo test --release --no-default-features -- --ignored
+	$(BIN)/python tests/torture/format.py
+	set -e; for script in interrupts leaks native_calls processes same_result; do \
+	  $(BIN)/python tests/torture/$$script.py --full; done
 
 check: check-rust check-python check-stub  ## formatting, lints, and the stub against the native module
 

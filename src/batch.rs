@@ -88,7 +88,7 @@ impl<T: Real> Targets<'_, T> {
             Targets::Dense(y) => Err(Error::shape("y", &[rows, outputs], y.shape())),
             Targets::Classes(y) if y.len() != rows => Err(Error::shape("y", &[rows], &[y.len()])),
             Targets::Classes(y) => {
-                let classes = outputs.max(2) as i64;
+                let classes = i64::try_from(outputs.max(2)).unwrap_or(i64::MAX);
                 match y.iter().find(|&&c| !(0..classes).contains(&c)) {
                     None => Ok(()),
                     Some(c) => {
@@ -101,6 +101,11 @@ impl<T: Real> Targets<'_, T> {
 
     /// The target of output `j` in row `row`.
     #[inline]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "class indices are within [0, outputs), see `check`"
+    )]
     pub fn get(&self, row: usize, j: usize, outputs: usize) -> T {
         match self {
             Targets::Dense(y) => y[(row, j)],
@@ -149,7 +154,7 @@ impl<T: Real> Data<'_, T> {
 
 /// The order of an epoch, every row number checked.
 pub fn check_order(order: &[i64], rows: usize) -> Result<(), Error> {
-    match order.iter().find(|&&r| r < 0 || r >= rows as i64) {
+    match order.iter().find(|&&r| usize::try_from(r).map_or(true, |r| r >= rows)) {
         None => Ok(()),
         Some(r) => Err(Error::value("order", format!("row numbers in [0, {rows})"), r)),
     }

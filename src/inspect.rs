@@ -42,6 +42,10 @@ pub fn inspect<T: Real>(
     }
     let weight = data.total_weight(rows)?;
     let is_sparse = matches!(data.x, Input::Sparse(_));
+    if is_sparse && u32::try_from(n).is_err() {
+        // More rows than the sorted entries can number.
+        return Err(Error::Memory { what: "a batch" });
+    }
     let mut workspace = Workspace::new(network, n, is_sparse)?;
     forward(network, parameters, isa, &data.x, rows, &mut workspace);
     backward(network, parameters, isa, cost, data, rows, &mut workspace);

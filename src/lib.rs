@@ -12,11 +12,29 @@
 //!
 //! A mini-batch is a matrix whose rows are samples; weights are of shape (fan_in, fan_out), as in scikit-learn.
 
+// Tests may do all of this. Indexing and slicing stay: they are checked at run time, and in the kernels what is indexed
+// was made, with its sizes, a few lines above. What comes from outside is another matter, see `python` below.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss
+    )
+)]
+
 pub mod activation;
 pub mod backprop;
 pub mod batch;
 pub mod cost;
 pub mod error;
+pub mod format;
 pub mod inspect;
 pub mod linalg;
 pub mod network;
@@ -25,4 +43,5 @@ pub mod predict;
 pub mod trainer;
 
 #[cfg(feature = "python")]
+#[deny(clippy::indexing_slicing)]
 mod python;

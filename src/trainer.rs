@@ -293,10 +293,11 @@ impl<T: Real> Trainer<T> {
             self.gradient = self.network.zeros()?;
         }
         self.start_squares()?;
-        let ends = self.network.share_out(threads);
-        self.workspaces.prepare(&self.network, at_once, threads, is_sparse)?;
 
         team::with(threads, |team| {
+            // As many as there are, which is fewer where the system refused some.
+            let ends = self.network.share_out(team.threads());
+            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse)?;
             let mut total = Loss::default();
             let mut first = 0;
             while first < all.len() {
@@ -346,7 +347,7 @@ impl<T: Real> Trainer<T> {
             let [first, second] = &mut self.state;
             let mut shares = cut(
                 &self.network,
-                &ends[..team.threads().min(ends.len())],
+                ends,
                 parameters,
                 [first.as_mut_slice(), second.as_mut_slice()],
                 self.gradient.as_mut_slice(),
@@ -458,16 +459,17 @@ impl<T: Real> Objective<T> {
         let at_once = rows_at_once(&self.network, rows);
         let threads = useful_threads(&self.network, at_once, threads);
         let is_sparse = matches!(data.x, Input::Sparse(_));
-        self.workspaces.prepare(&self.network, at_once, threads, is_sparse)?;
-        let ends = self.network.share_out(threads);
         let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
 
         let cost = team::with(threads, |team| {
+            // As many as there are, which is fewer where the system refused some.
+            let ends = self.network.share_out(team.threads());
+            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse)?;
             let mut cost = 0.0;
             let mut done = 0;
             while done < rows {
                 if stop() {
-                    return None;
+                    return Ok(None);
                 }
                 let part = all.slice(done, at_once.min(rows - done));
                 let parameters = self.parameters.as_mut_slice();
@@ -477,7 +479,7 @@ impl<T: Real> Objective<T> {
                 cost += Pass::cost_of(workspaces);
                 let mut shares = cut(
                     &self.network,
-                    &ends[..team.threads().min(ends.len())],
+                    &ends,
                     parameters,
                     [&mut [], &mut []],
                     self.gradient.as_mut_slice(),
@@ -487,8 +489,8 @@ impl<T: Real> Objective<T> {
                 pass.second_round(team, workspaces, &mut shares, goal);
                 done += part.len();
             }
-            Some(cost)
-        });
+            Ok(Some(cost))
+        })?;
         let Some(cost) = cost else { return Ok(None) };
         let scale = T::of(1.0 / weight);
         self.network.unpack_vector(self.gradient.as_slice(), gradient, |_, sum| sum * scale);

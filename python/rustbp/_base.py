@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _init, _lbfgs, _stochastic, convert
+from rustbp import _arrays, _core, _init, _lbfgs, _saving, _stochastic, _threads, convert
 from rustbp._callbacks import CallbackSupportMixin, callbacks_of
 
 FITTED = (*convert.SHARED, "_optimizer")
@@ -64,7 +64,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions(set(_init.INIT))],
         "n_threads": [None, Interval(Integral, 1, None, closed="left")],
-        "compute": [None, StrOptions({"bfloat16"})],
+        "compute": [None],
     }
 
     @abstractmethod
@@ -201,6 +201,35 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         """
         return convert.to_sklearn(self)
 
+    def save(self, path):
+        """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.
+
+        The file is in the safetensors format: the weights, and the optimizer's state, so that `partial_fit` goes on bit
+        for bit; parameters, classes and what else fit has set are in its metadata. Callbacks, metadata routing, and
+        attributes that are not `rustbp`'s own are left out.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike
+            The file. One that exists is replaced in one step when the new one is safely on the disk; until then, and
+            if anything goes wrong, it stays as it is.
+
+        Raises
+        ------
+        NotFittedError
+            If the model has not been fitted.
+
+        TypeError
+            For a subclass, and for parameters and classes of a type that the file cannot hold; the message names them.
+
+        ValueError
+            If a parameter is out of its range, if the weights are not finite, or if the attributes do not fit together.
+
+        OSError
+            If the file cannot be written.
+        """
+        _saving.save(self, path)
+
     def __sklearn_is_fitted__(self) -> bool:
         return "coefs_" in self.__dict__
 
@@ -247,7 +276,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             intercepts,
             activation=self.activation,
             output_activation=self.out_activation_,
-            n_threads=self.n_threads,
+            n_threads=_threads.allowed(self.n_threads),
         )
 
     def __sklearn_tags__(self):

@@ -9,8 +9,9 @@ indices). ``y`` is either an array of ``T``, shape ``(n, size[L])``, or int64 cl
 one-hot rows where the output layer has several neurons, and the 0 or 1 itself where it has one.
 
 Errors: ``ValueError`` for shapes, names and numbers, ``TypeError`` for types, ``ZeroDivisionError`` where the
-weights of a batch sum to zero, ``MemoryError`` where memory is refused. A call that raises one of them before
-its first update changes nothing.
+weights of a batch sum to zero, ``MemoryError`` where memory is refused, ``OverflowError`` for integers below 0 or
+beyond 64 bits, ``KeyError`` for an optimizer state that lacks an entry, ``RuntimeError`` for a trainer that another
+thread is using. A call that raises one of them before its first update changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -139,6 +140,25 @@ def backprop(
     ``(n, size[l])``, l = 1 .. L (delta of a row carries the row's sample weight, and is not divided
     by the weight of the batch); ``grad_w``, ``grad_b``: lists of L arrays shaped like coefs and
     intercepts, of cost + penalty.
+    """
+
+def write_model(
+    file: Any, document: str, arrays: Sequence[tuple[str, str, Sequence[int], NDArray[np.uint8]]], /
+) -> None:
+    """Write a model file into ``file``, opened for bytes; ``src/format.rs`` describes it.
+
+    ``document`` is the JSON text of what is no array. An array is given by its name, safetensors'
+    name of its dtype, its shape, and its numbers in C order, little-endian, as bytes. Nothing is
+    written that ``read_model`` would refuse: ``ValueError``. What ``file`` raises passes through.
+    """
+
+def read_model(
+    file: Any, size: int, /
+) -> tuple[str, list[tuple[str, str, tuple[int, ...], NDArray[np.uint8]]]]:
+    """Document and arrays, in the form of ``write_model``, of a model file of ``size`` bytes.
+
+    ``ValueError`` for anything but a valid file. At most twice ``size`` and 256 KiB are allocated,
+    and that only once the sizes in the file agree with each other and with ``size``.
     """
 
 def get_num_threads() -> int: ...

@@ -8,7 +8,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
-from rustbp import _core
+from rustbp import _core, _threads
 from rustbp._callbacks import NoCallbacks
 from rustbp._stochastic import NON_FINITE, Rows
 
@@ -42,7 +42,7 @@ class _Objective:
             "cost": model.loss,
             "alpha": float(model.alpha),
             "sample_weight": rows.sample_weight,
-            "n_threads": model.n_threads,
+            "n_threads": _threads.allowed(model.n_threads),
         }
         self.start = np.concatenate([a.ravel() for a in model.coefs_ + model.intercepts_])
         self.gradient = np.empty_like(self.start)

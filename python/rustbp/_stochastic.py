@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from rustbp import _threads
 from rustbp._callbacks import NoCallbacks
 from rustbp._optimizer import Optimizer
 
@@ -114,7 +115,7 @@ class _Epochs:
             output_activation=model.out_activation_,
             cost=model.loss,
             alpha=float(model.alpha),
-            n_threads=model.n_threads,
+            n_threads=_threads.allowed(model.n_threads),
             compute=model.compute,
         )
 

@@ -113,9 +113,8 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     n_threads : int or None, default=None
         Threads of the core; None is ``rustbp.get_num_threads()``. Results do not depend on it.
 
-    compute : {None, 'bfloat16'}, default=None
-        'bfloat16' rounds the factors of matrix products to 8 bits of mantissa, which is faster where the
-        processor can multiply them; sums, weights and updates stay in float32.
+    compute : None
+        Number type of the matrix products: that of X. No other choice exists yet.
 
     Attributes
     ----------

@@ -73,6 +73,7 @@ impl Real for f32 {
     const TANH_ONE: f32 = 9.5;
 
     #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "rounding is what it is for")]
     fn of(x: f64) -> f32 {
         x as f32
     }

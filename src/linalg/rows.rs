@@ -20,6 +20,11 @@ impl<'a> Rows<'a> {
     }
 
     #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "row numbers are within the data, see `batch::check_order`"
+    )]
     pub fn get(&self, i: usize) -> usize {
         match self {
             Rows::Range { first, .. } => first + i,

@@ -103,6 +103,10 @@ pub struct ByColumn<T> {
 
 impl<T: Real> ByColumn<T> {
     /// Put the entries of `rows` in order; within a column they stay in the order of the rows. Memory once used is kept.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a batch has fewer than 2^32 rows: see `trainer` and `inspect`"
+    )]
     pub fn fill(&mut self, x: &Csr<'_, T>, rows: Rows<'_>) {
         self.start.clear();
         self.start.resize(x.cols + 1, 0);

@@ -70,7 +70,7 @@ fn readonly<'py, T: Element, D: numpy::ndarray::Dimension>(
 fn check_layout(name: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<()> {
     // SAFETY: the pointer is that of a live array.
     let flags = unsafe { (*array.as_array_ptr()).fields.flags };
-    let itemsize = array.dtype().itemsize().max(1) as isize;
+    let itemsize = isize::try_from(array.dtype().itemsize().max(1)).unwrap_or(isize::MAX);
     let aligned = flags & npyffi::NPY_ARRAY_ALIGNED != 0;
     if aligned && array.strides().iter().all(|s| s % itemsize == 0) {
         return Ok(());

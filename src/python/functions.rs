@@ -9,7 +9,7 @@ use super::arrays::{
     DataArrays, InputArray, Parameters, Precision, precision, sizes, vector, vector_mut, zeros,
 };
 use super::signals::Signals;
-use super::threads::resolve;
+use super::threads::{self, Threads};
 use crate::activation::{Activation, Output};
 use crate::batch::Input;
 use crate::error::Error;
@@ -42,7 +42,7 @@ pub fn forward<'py>(
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
-    let threads = n_threads.map(|n| resolve(Some(n))).transpose()?;
+    let threads = threads::check(n_threads)?;
     with_precision!(precision(coefs)?, forward_as(X, coefs, intercepts, names, threads))
 }
 
@@ -68,11 +68,11 @@ fn forward_as<'py, T: Real + Element>(
     {
         predict_row(&network, &coefs, &intercepts, row, writable.as_slice_mut()?)?;
     } else {
-        let threads = threads.map_or_else(|| resolve(None), Ok)?;
+        let threads = Threads::of(threads);
         let out = writable.as_array_mut();
         py.detach(|| {
             let parameters = network.pack(&coefs, &intercepts)?;
-            predict(&network, parameters.as_slice(), &view, threads, out)
+            predict(&network, parameters.as_slice(), &view, threads.count, out)
         })?;
     }
     drop(writable);
@@ -101,12 +101,12 @@ pub fn loss_gradient<'py>(
     let hidden = Activation::hidden(activation)?;
     let layer_sizes = sizes(layer_sizes)?;
     let network = Network::new(&layer_sizes, hidden, Output::from_name(output_activation)?)?;
-    let threads = resolve(n_threads)?;
+    let threads = Threads::of(threads::check(n_threads)?);
     let data = (X, y, sample_weight);
     let precision = Precision::of("packed", packed)?;
     with_precision!(
         precision,
-        loss_gradient_as(packed, gradient, data, network, cost, alpha, threads)
+        loss_gradient_as(packed, gradient, data, network, cost, alpha, threads.count)
     )
 }
 

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod errors;
+mod files;
 mod functions;
 mod signals;
 mod threads;
@@ -41,6 +42,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::forward, module)?)?;
     module.add_function(wrap_pyfunction!(functions::loss_gradient, module)?)?;
     module.add_function(wrap_pyfunction!(functions::backprop, module)?)?;
+    module.add_function(wrap_pyfunction!(files::write_model, module)?)?;
+    module.add_function(wrap_pyfunction!(files::read_model, module)?)?;
     module.add_function(wrap_pyfunction!(threads::get_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(kernel, module)?)?;

@@ -11,17 +11,27 @@ const INTERVAL: Duration = Duration::from_millis(30);
 pub struct Signals {
     asked: Instant,
     raised: Option<PyErr>,
+    /// Whether this is the thread in which Python runs handlers; None as long as nobody has asked.
+    is_main: Option<bool>,
 }
 
 impl Signals {
     pub fn new() -> Self {
-        Self { asked: Instant::now(), raised: None }
+        Self { asked: Instant::now(), raised: None, is_main: None }
     }
 
     /// Whether a handler has raised.
     pub fn stop(&mut self) -> bool {
-        if self.raised.is_none() && self.asked.elapsed() >= INTERVAL {
-            self.raised = Python::attach(|py| py.check_signals()).err();
+        // Another thread would only take the GIL for nothing, and find no interpreter when it is about to exit.
+        let asks = self.raised.is_none() && self.is_main != Some(false);
+        if asks && self.asked.elapsed() >= INTERVAL {
+            self.raised = Python::attach(|py| {
+                if self.is_main.is_none() {
+                    self.is_main = Some(is_main_thread(py)?);
+                }
+                py.check_signals()
+            })
+            .err();
             self.asked = Instant::now();
         }
         self.raised.is_some()
@@ -30,4 +40,10 @@ impl Signals {
     pub fn into_result(self) -> PyResult<()> {
         self.raised.map_or(Ok(()), Err)
     }
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    threading.call_method0("get_ident")?.eq(main)
 }

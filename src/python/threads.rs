@@ -1,6 +1,6 @@
 //! How many threads a call may use, and the two C functions by which `threadpoolctl` sees and limits it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -12,9 +12,19 @@ static LIMIT: AtomicUsize = AtomicUsize::new(0);
 
 fn default_threads() -> usize {
     match LIMIT.load(Ordering::Relaxed) {
-        0 => {}
-        limit => return limit,
+        0 => threads_of_process(),
+        limit => limit,
     }
+}
+
+/// Set a limit, or take it back: what the process may use anyway is none, so that a limit which was set for a while and
+/// restored does not outlive a change of the environment.
+fn set_limit(threads: usize) {
+    let limit = if threads == threads_of_process() { 0 } else { threads };
+    LIMIT.store(limit, Ordering::Relaxed);
+}
+
+fn threads_of_process() -> usize {
     // A list, one number for each level of nesting, is allowed there; the first counts.
     let from_environment = std::env::var("OMP_NUM_THREADS")
         .ok()
@@ -25,12 +35,51 @@ fn default_threads() -> usize {
     threads.min(MAX_THREADS)
 }
 
-/// The threads that `n_threads` asks for; None is what the process may use.
-pub fn resolve(n_threads: Option<usize>) -> PyResult<usize> {
+/// Calls with `n_threads=None` that are at work in this process.
+static SHARING: AtomicUsize = AtomicUsize::new(0);
+/// The process they are counted in.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// The threads of one call: as many as `n_threads` says; where it says nothing, a fair share of what the process may use.
+///
+/// Two fits in two threads of Python (joblib's threading backend, a thread pool) so keep to the processors there are. It
+/// is asked anew for each epoch, and results are the same for any number of threads.
+pub struct Threads {
+    pub count: usize,
+    shares: bool,
+}
+
+impl Threads {
+    /// `n_threads` as [`check`] let it pass.
+    pub fn of(n_threads: Option<usize>) -> Self {
+        match n_threads {
+            Some(count) => Self { count, shares: false },
+            None => {
+                let process = std::process::id();
+                if PROCESS.swap(process, Ordering::Relaxed) != process {
+                    // After a fork; the other threads' calls are not at work here.
+                    SHARING.store(0, Ordering::Relaxed);
+                }
+                let sharing = SHARING.fetch_add(1, Ordering::Relaxed) + 1;
+                Self { count: (default_threads() / sharing).max(1), shares: true }
+            }
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if self.shares {
+            SHARING.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// `n_threads`, if it is a number of threads or None.
+pub fn check(n_threads: Option<usize>) -> PyResult<Option<usize>> {
     match n_threads {
         Some(0) => Err(PyValueError::new_err("n_threads must be at least 1; got 0")),
-        Some(n) => Ok(n.min(MAX_THREADS)),
-        None => Ok(default_threads()),
+        _ => Ok(n_threads.map(|n| n.min(MAX_THREADS))),
     }
 }
 
@@ -43,7 +92,10 @@ pub fn get_num_threads() -> usize {
 /// Limit the threads of calls with `n_threads=None` in this process.
 #[pyfunction]
 pub fn set_num_threads(n: usize) -> PyResult<()> {
-    LIMIT.store(resolve(Some(n))?, Ordering::Relaxed);
+    if n == 0 {
+        return Err(PyValueError::new_err("n must be at least 1; got 0"));
+    }
+    set_limit(n.min(MAX_THREADS));
     Ok(())
 }
 
@@ -58,5 +110,5 @@ pub extern "C" fn rustbp_get_num_threads() -> std::ffi::c_int {
 // SAFETY: the name is this crate's own.
 #[unsafe(no_mangle)]
 pub extern "C" fn rustbp_set_num_threads(n: std::ffi::c_int) {
-    LIMIT.store(usize::try_from(n).unwrap_or(1).clamp(1, MAX_THREADS), Ordering::Relaxed);
+    set_limit(usize::try_from(n).unwrap_or(1).clamp(1, MAX_THREADS));
 }

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PySequence};
 
 use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision, zeros};
 use super::signals::Signals;
-use super::threads::resolve;
+use super::threads::{self, Threads};
 use crate::activation::{Activation, Output};
 use crate::error::Error;
 use crate::linalg::real::Real;
@@ -37,7 +37,7 @@ macro_rules! either {
 #[pyclass(module = "rustbp._core")]
 pub struct Trainer {
     inner: Inner,
-    threads: usize,
+    n_threads: Option<usize>,
 }
 
 #[pymethods]
@@ -60,7 +60,8 @@ impl Trainer {
         compute: Option<&str>,
     ) -> PyResult<Self> {
         if let Some(other) = compute {
-            let message = format!("compute must be None on this processor; got {other:?}");
+            let message =
+                format!("compute must be None, no other choice exists yet; got {other:?}");
             return Err(PyValueError::new_err(message));
         }
         let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
@@ -70,7 +71,7 @@ impl Trainer {
             Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
             Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
         };
-        Ok(Self { inner, threads: resolve(n_threads)? })
+        Ok(Self { inner, n_threads: threads::check(n_threads)? })
     }
 
     #[getter]
@@ -93,10 +94,10 @@ impl Trainer {
         batch_size: usize,
         sample_weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(f64, f64)> {
-        let threads = self.threads;
+        let threads = Threads::of(self.n_threads);
         either!(&mut self.inner, trainer => {
             let arrays = DataArrays::new(X, y, sample_weight)?;
-            epoch(trainer, X.py(), &arrays, order, batch_size, threads)
+            epoch(trainer, X.py(), &arrays, order, batch_size, threads.count)
         })
     }
 
@@ -109,8 +110,9 @@ impl Trainer {
             let out = zeros(py, [view.rows(), trainer.network().outputs()])?;
             let mut writable = out.try_readwrite()?;
             let array = writable.as_array_mut();
+            let threads = Threads::of(self.n_threads);
             py.detach(|| {
-                predict(trainer.network(), trainer.parameters(), &view, self.threads, array)
+                predict(trainer.network(), trainer.parameters(), &view, threads.count, array)
             })?;
             drop(writable);
             Ok(out.into_any())

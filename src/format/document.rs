@@ -1,0 +1,340 @@
+//! What a model file says of a model beside its arrays, and whether the two agree.
+//!
+//! Python makes the document, and reads it once it has passed here. A number that JSON has no word for is
+//! `{"float": "inf"}`, `"-inf"` or `"nan"`.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::header::{Dtype, Entry, Header};
+use super::labels::check_labels;
+use super::value::{Count, Parameters, Real};
+use super::{FormatError, VERSION};
+use crate::activation::Output;
+use crate::optimizer::Optimizer;
+
+/// The document's name in a file's `__metadata__`.
+pub const KEY: &str = "rustbp";
+/// Bytes of a document at most.
+const MOST: usize = 32 << 10;
+/// State vectors of an optimizer at most, and bytes of the name of one.
+const MOST_SLOTS: usize = 8;
+const LONGEST_SLOT: usize = 32;
+/// Words of the state of a Mersenne Twister.
+const WORDS: u64 = 624;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document<'a> {
+    #[serde(rename = "format")]
+    _format: u64,
+    /// Package and version, for those who look into a file.
+    #[serde(rename = "writer", borrow)]
+    _writer: Cow<'a, str>,
+    class: Class,
+    /// Constructor parameters; Python knows what each may be.
+    #[serde(rename = "params")]
+    _parameters: Parameters,
+    #[serde(borrow)]
+    fitted: Fitted<'a>,
+    #[serde(borrow)]
+    labels: Option<Labels<'a>>,
+    #[serde(borrow)]
+    optimizer: Option<OptimizerState<'a>>,
+    random_state: Option<Generator>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+enum Class {
+    #[serde(rename = "MLPClassifier")]
+    Classifier,
+    #[serde(rename = "MLPRegressor")]
+    Regressor,
+}
+
+/// Attributes of a fitted estimator that are no arrays. One that need not be there may be null too.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fitted<'a> {
+    #[serde(borrow)]
+    out_activation_: Cow<'a, str>,
+    #[serde(rename = "n_iter_")]
+    _n_iter: Count,
+    #[serde(rename = "t_")]
+    _t: Count,
+    #[serde(rename = "loss_")]
+    _loss: Option<Real>,
+    #[serde(rename = "best_loss_")]
+    _best_loss: Option<Real>,
+    /// Null if there are no scores; scores are an array.
+    #[serde(rename = "validation_scores_")]
+    _validation_scores: Option<()>,
+    #[serde(rename = "best_validation_score_")]
+    _best_validation_score: Option<Real>,
+    #[serde(rename = "_no_improvement_count")]
+    _no_improvement_count: Option<Count>,
+}
+
+/// What scikit-learn's `LabelBinarizer` has found out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Labels<'a> {
+    kind: Kind,
+    #[serde(rename = "sparse_input")]
+    _sparse_input: bool,
+    /// NumPy's name for the dtype of `classes_`.
+    #[serde(borrow)]
+    dtype: Cow<'a, str>,
+    /// The same of the binarizer's own classes, if it has others than the estimator.
+    #[serde(borrow)]
+    binarizer_dtype: Option<Cow<'a, str>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+enum Kind {
+    #[serde(rename = "binary")]
+    Binary,
+    #[serde(rename = "multiclass")]
+    Multiclass,
+    #[serde(rename = "multilabel-indicator")]
+    Multilabel,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptimizerState<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    hyperparameters: HashMap<String, f64>,
+    #[serde(rename = "learning_rate_init")]
+    _learning_rate_init: Real,
+    #[serde(rename = "learning_rate")]
+    _learning_rate: Real,
+    #[serde(rename = "schedule", borrow)]
+    _schedule: Cow<'a, str>,
+    #[serde(rename = "power_t")]
+    _power_t: Real,
+    #[serde(rename = "t")]
+    _t: Count,
+    /// Names of its state vectors; null before the first epoch.
+    slots: Option<Vec<String>>,
+}
+
+/// A Mersenne Twister beside its words: how many are used up, and the normal number that is left over.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Generator {
+    pos: u64,
+    #[serde(rename = "has_gauss")]
+    _has_gauss: bool,
+    #[serde(rename = "gauss")]
+    _gauss: Real,
+}
+
+impl<'a> Document<'a> {
+    pub fn parse(text: &'a str) -> Result<Self, FormatError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u64,
+        }
+        let malformed = |e| FormatError::invalid(format!("its document is malformed: {e}"));
+        if text.len() > MOST {
+            return Err(FormatError::invalid(format!(
+                "its document has {} bytes, and may have {MOST}",
+                text.len()
+            )));
+        }
+        let Version { format } = serde_json::from_str(text).map_err(malformed)?;
+        if format != VERSION {
+            return Err(FormatError::Version { found: format });
+        }
+        serde_json::from_str(text).map_err(malformed)
+    }
+
+    /// Whether there are the arrays that this document asks for, each of the right shape, and no other.
+    pub fn check(&self, header: &Header<'_>) -> Result<(), FormatError> {
+        let output = Output::from_name(&self.fitted.out_activation_)?;
+        let weights = Weights::find(header)?;
+        let mut count = weights.depth.saturating_mul(2);
+        if let Some(optimizer) = &self.optimizer {
+            count = count.saturating_add(optimizer.check(header, &weights)?);
+        }
+        match (self.class, &self.labels) {
+            (Class::Classifier, Some(labels)) => {
+                labels.check(header, weights.outputs, output == Output::Softmax)?;
+                count = count.saturating_add(labels.count());
+            }
+            (Class::Regressor, None) => {}
+            _ => {
+                return Err(FormatError::invalid("a classifier has labels, a regressor none"));
+            }
+        }
+        if let Some(generator) = &self.random_state {
+            generator.check(header)?;
+            count = count.saturating_add(1);
+        }
+        if let Some(ends) = header.find("feature_names_in_.ends") {
+            require(ends, Dtype::U64, &[weights.inputs])?;
+            let text = needed(header, "feature_names_in_.text")?;
+            require(text, Dtype::U8, &[text.bytes()])?;
+            count = count.saturating_add(2);
+        }
+        for curve in ["loss_curve_", "validation_scores_"] {
+            if let Some(curve) = header.find(curve) {
+                let epochs = curve.shape().first().copied().unwrap_or(0);
+                require(curve, Dtype::F64, &[epochs])?;
+                count = count.saturating_add(1);
+            }
+        }
+        if header.count() == count {
+            Ok(())
+        } else {
+            Err(FormatError::invalid(format!(
+                "it has {} arrays, but {count} belong to a model like this",
+                header.count()
+            )))
+        }
+    }
+}
+
+impl Labels<'_> {
+    fn count(&self) -> usize {
+        1usize.saturating_add(usize::from(self.binarizer_dtype.is_some()))
+    }
+
+    fn check(&self, header: &Header<'_>, outputs: u64, softmax: bool) -> Result<(), FormatError> {
+        let classes = check_labels(header, "classes_", &self.dtype)?;
+        let binarized = match &self.binarizer_dtype {
+            Some(dtype) => check_labels(header, "label_binarizer.classes_", dtype)?,
+            None => classes,
+        };
+        let expected = match self.kind {
+            Kind::Multilabel => binarized,
+            Kind::Multiclass => classes,
+            Kind::Binary if softmax => classes,
+            Kind::Binary => 1,
+        };
+        let enough = self.kind != Kind::Binary || classes <= 2;
+        if outputs == expected && enough {
+            Ok(())
+        } else {
+            Err(FormatError::invalid(format!(
+                "{classes} classes ({:?}) do not go with {outputs} outputs",
+                self.kind
+            )))
+        }
+    }
+}
+
+impl OptimizerState<'_> {
+    /// Check it, and return how many arrays it has.
+    fn check(&self, header: &Header<'_>, weights: &Weights) -> Result<usize, FormatError> {
+        let optimizer = Optimizer::from_name(&self.name, &self.hyperparameters)?;
+        let Some(slots) = &self.slots else {
+            return Ok(0);
+        };
+        let is_name = |slot: &str| {
+            slot.len() <= LONGEST_SLOT
+                && slot.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        if slots.len() > MOST_SLOTS || !slots.iter().all(|slot| is_name(slot)) {
+            return Err(FormatError::invalid("the optimizer's slots are malformed"));
+        }
+        if let Some(lacking) =
+            optimizer.slots().iter().find(|slot| !slots.iter().any(|s| s == *slot))
+        {
+            return Err(FormatError::invalid(format!("the optimizer's state lacks {lacking:?}")));
+        }
+        for slot in slots {
+            let first = needed(header, &format!("optimizer.{slot}.coefs_.0"))?;
+            let dtype = number(first)?;
+            for l in 0..weights.depth {
+                for array in ["coefs_", "intercepts_"] {
+                    let weights = needed(header, &format!("{array}.{l}"))?;
+                    let state = needed(header, &format!("optimizer.{slot}.{array}.{l}"))?;
+                    require(state, dtype, weights.shape())?;
+                }
+            }
+        }
+        Ok(slots.len().saturating_mul(weights.depth).saturating_mul(2))
+    }
+}
+
+impl Generator {
+    fn check(&self, header: &Header<'_>) -> Result<(), FormatError> {
+        require(needed(header, "random_state")?, Dtype::U32, &[WORDS])?;
+        if self.pos <= WORDS {
+            Ok(())
+        } else {
+            Err(FormatError::invalid(format!(
+                "the random state's position must be at most {WORDS}; got {}",
+                self.pos
+            )))
+        }
+    }
+}
+
+/// What the shapes of the weights say.
+struct Weights {
+    depth: usize,
+    inputs: u64,
+    outputs: u64,
+}
+
+impl Weights {
+    fn find(header: &Header<'_>) -> Result<Self, FormatError> {
+        let first = needed(header, "coefs_.0")?;
+        let dtype = number(first)?;
+        let &[inputs, mut outputs] = first.shape() else {
+            return Err(FormatError::invalid("coefs_.0 must have two dimensions"));
+        };
+        let mut depth = 0usize;
+        let mut fan_in = inputs;
+        while let Some(coefs) = header.find(&format!("coefs_.{depth}")) {
+            outputs = coefs.shape().last().copied().unwrap_or(0);
+            require(coefs, dtype, &[fan_in, outputs])?;
+            if coefs.bytes() == 0 {
+                return Err(FormatError::invalid(format!("{} is empty", coefs.name)));
+            }
+            let intercepts = needed(header, &format!("intercepts_.{depth}"))?;
+            require(intercepts, dtype, &[outputs])?;
+            fan_in = outputs;
+            depth = depth.saturating_add(1);
+        }
+        Ok(Self { depth, inputs, outputs })
+    }
+}
+
+pub(super) fn needed<'h, 'a>(
+    header: &'h Header<'a>,
+    name: &str,
+) -> Result<&'h Entry<'a>, FormatError> {
+    header.find(name).ok_or_else(|| FormatError::invalid(format!("it lacks the array {name:?}")))
+}
+
+pub(super) fn require(entry: &Entry<'_>, dtype: Dtype, shape: &[u64]) -> Result<(), FormatError> {
+    if entry.dtype == dtype && entry.shape() == shape {
+        return Ok(());
+    }
+    Err(FormatError::invalid(format!(
+        "{} must be {} of shape {shape:?}; got {} of shape {:?}",
+        entry.name,
+        dtype.name(),
+        entry.dtype.name(),
+        entry.shape()
+    )))
+}
+
+/// The dtype of weights.
+fn number(entry: &Entry<'_>) -> Result<Dtype, FormatError> {
+    match entry.dtype {
+        Dtype::F32 | Dtype::F64 => Ok(entry.dtype),
+        other => Err(FormatError::invalid(format!(
+            "{} must be F32 or F64; got {}",
+            entry.name,
+            other.name()
+        ))),
+    }
+}

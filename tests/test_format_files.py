@@ -1,0 +1,244 @@
+"""Model files that come from anywhere do no harm, and what is written is there as a whole or not at all.
+
+`tests/torture/format.py` runs the same functions with larger numbers.
+"""
+
+import errno
+import json
+import os
+import pickle
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import rustbp
+
+sys.path.append(str(Path(__file__).parent / "torture"))
+import format_damage
+import format_writers
+
+X = np.random.default_rng(0).standard_normal((30, 3))
+Y = np.resize([0, 1, 2], 30)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
+
+
+def classifier():
+    return rustbp.MLPClassifier(hidden_layer_sizes=4, max_iter=3, random_state=0).fit(X, Y)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+# ---- reading ----
+
+
+def test_damaged_files_are_refused_or_models():
+    result = format_damage.open_damaged(1000)
+    assert result.valid > 10, str(result)
+    assert result.refused > 1800, str(result)
+    assert result.slowest < 5, str(result)
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
+def test_pickles_are_refused_and_not_run(dump, path, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    with path.open("wb") as file:
+        dump(Bomb(), file)
+    with pytest.raises(ValueError, match="is not a valid model file"):
+        rustbp.load(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_loading_runs_nothing(path):
+    """Python reports what a process does to its audit hooks."""
+    classifier().save(path)
+    program = f"""
+import sys, rustbp
+rustbp.load({str(path)!r})  # Imports what is imported late.
+events = set()
+sys.addaudithook(lambda event, _: events.add(event))
+rustbp.load({str(path)!r})
+print(*events)
+"""
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    harmless = {"open", "builtins.id", "object.__getattr__", "object.__setattr__", "sys._getframe"}
+    assert set(found) <= harmless
+
+
+def test_other_files_of_safetensors_are_refused(path):
+    safetensors.numpy.save_file({"coefs_.0": np.ones((2, 1))}, path)
+    with pytest.raises(ValueError, match="a safetensors file, but not one of rustbp"):
+        rustbp.load(path)
+
+
+def rewritten(path, change):
+    """Change the document of a file."""
+    header, data = format_damage.split(path.read_bytes())
+    document = json.loads(header["__metadata__"]["rustbp"])
+    change(document)
+    header["__metadata__"]["rustbp"] = json.dumps(document)
+    path.write_bytes(format_damage.join(header, data))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(format=2), "of format 2, and this version of rustbp reads format 1"),
+        (lambda d: d.update({"class": "GridSearchCV"}), "unknown variant `GridSearchCV`"),
+        (lambda d: d["params"].update(dropout=0.5), "parameters .* does not have: 'dropout'"),
+        (lambda d: d["params"].update(n_threads=2**64), "an integer of more than 64 bits"),
+        (lambda d: d["params"].update(alpha=-1), "'alpha' parameter of MLPClassifier must be"),
+        (lambda d: d["optimizer"].update(schedule="cosine"), "'learning_rate' parameter"),
+        (lambda d: d["random_state"].update(pos=625), "position must be at most 624"),
+        (
+            lambda d: d["params"].update(random_state={"RandomState": None}, __class__=0),
+            "__class__",
+        ),
+    ],
+)
+def test_documents_of_others_are_refused(change, message, path):
+    classifier().save(path)
+    rewritten(path, change)
+    with pytest.raises(ValueError, match=message) as caught:
+        rustbp.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_parameter_that_did_not_exist_yet_has_its_default(path):
+    classifier().save(path)
+    rewritten(path, lambda document: document["params"].pop("n_threads"))
+    assert rustbp.load(path).n_threads is None
+
+
+@pytest.mark.parametrize("key", ["labels", "optimizer", "random_state"])
+def test_what_may_be_null_may_be_absent(key, path):
+    """Absent labels or arrays without their part of the document are refused, not stumbled over."""
+    classifier().save(path)
+    rewritten(path, lambda document: document.pop(key))
+    with pytest.raises(ValueError, match=r"a classifier has labels|arrays, but \d+ belong"):
+        rustbp.load(path)
+    rustbp.MLPRegressor(solver="lbfgs").fit(X, Y).save(path)
+    rewritten(path, lambda document: document.pop(key))
+    assert rustbp.load(path).predict(X).shape == (30,)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        rustbp.load(tmp_path / "nothing")
+    assert caught.value.filename == str(tmp_path / "nothing")
+    with pytest.raises(OSError, match=r"directory|denied"):
+        rustbp.load(tmp_path)
+    (tmp_path / "empty").touch()
+    with pytest.raises(ValueError, match="has only 0 bytes"):
+        rustbp.load(tmp_path / "empty")
+    for wrong in (None, 3, 1.5):
+        with pytest.raises(TypeError):
+            rustbp.load(wrong)
+
+
+@posix
+def test_pipes_and_devices_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ValueError, match="it is not a regular file"):
+            rustbp.load(path)
+    with pytest.raises(OSError, match="Not a regular file"):
+        classifier().save(tmp_path / "pipe")
+
+
+# ---- writing ----
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode, Path])
+def test_paths_of_any_kind(kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "wörld", Path("relative")):
+        classifier().save(kind(path))
+        assert rustbp.load(kind(path)).n_iter_ == 3
+
+
+@posix
+def test_permissions_and_links_stay(path, tmp_path):
+    model = classifier()
+    mask = os.umask(0o027)
+    try:
+        model.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        path.chmod(0o600)
+        link = tmp_path / "link"
+        link.symlink_to(path.name)
+        model.set_params(alpha=5).save(link)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(mask)
+    assert link.is_symlink()
+    assert rustbp.load(path).alpha == 5
+
+
+def test_folders_that_cannot_be_written(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        classifier().save(tmp_path / "no" / "model")
+    assert caught.value.filename == str(tmp_path / "no" / "model")
+    with pytest.raises(OSError, match="directory"):
+        classifier().save(tmp_path)
+
+
+@posix
+def test_a_killed_writer_leaves_the_old_file():
+    format_writers.kill_writers(5)
+
+
+@posix
+def test_a_file_that_grows_too_large_leaves_the_old_one(tmp_path):
+    """The limit for a process stands for a disk that is full."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        found = format_writers.fill_disk(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert found == errno.EFBIG
+
+
+@posix
+def test_a_full_file_system_leaves_the_old_file():
+    found = format_writers.fill_tmpfs()
+    if found is None:
+        pytest.skip("cannot mount a small file system")
+    assert found == errno.ENOSPC
+
+
+def test_a_model_saved_while_it_is_fitted_is_a_whole_one(path):
+    """Two fits of different widths take turns; a mixture of them would not load."""
+    model = classifier()
+    stop = threading.Event()
+
+    def fit():
+        while not stop.is_set():
+            model.set_params(hidden_layer_sizes=9 if model.coefs_[0].shape[1] == 4 else 4).fit(X, Y)
+
+    thread = threading.Thread(target=fit)
+    thread.start()
+    try:
+        for _ in range(30):
+            model.save(path)
+            assert rustbp.load(path).coefs_[0].shape[1] in (4, 9)
+    finally:
+        stop.set()
+        thread.join()
