@@ -20,6 +20,24 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "ACTIVATIONS",
+    "COSTS",
+    "OPTIMIZERS",
+    "OUTPUT_ACTIVATIONS",
+    "PAIRS",
+    "Trainer",
+    "__version__",
+    "backprop",
+    "forward",
+    "get_num_threads",
+    "kernel",
+    "loss_gradient",
+    "read_model",
+    "set_num_threads",
+    "write_model",
+]
+
 __version__: str
 ACTIVATIONS: tuple[str, ...]
 """Names for hidden layers."""
