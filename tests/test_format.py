@@ -242,10 +242,10 @@ REFUSED = {
         ValueError,
         "'activation' parameter",
     ),
-    "a parameter of another type": (
-        lambda model: model.set_params(hidden_layer_sizes=[1, len]),
-        TypeError,
-        "parameter 'hidden_layer_sizes' is of type builtin_function_or_method",
+    "sizes that are no integers": (
+        lambda model: model.set_params(hidden_layer_sizes=[1, 2.5]),
+        ValueError,
+        "'hidden_layer_sizes' parameter must be integers",
     ),
     "a long list": (
         lambda model: model.set_params(hidden_layer_sizes=[1] * 1025),
@@ -313,6 +313,15 @@ def test_what_a_file_cannot_hold_is_refused(change, kind, message, path):
     assert message in str(caught.value)
     assert path.read_bytes() == b"before"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_parameter_of_another_type_is_refused_by_name(path, monkeypatch):
+    """Should there ever be one that may be a function."""
+    model = classifier()
+    constraints = model._parameter_constraints | {"tol": [callable]}
+    monkeypatch.setattr(rustbp.MLPClassifier, "_parameter_constraints", constraints)
+    with pytest.raises(TypeError, match="parameter 'tol' is of type builtin_function_or_method"):
+        model.set_params(tol=len).save(path)
 
 
 def test_a_subclass_is_refused(path):

@@ -101,6 +101,7 @@ def rewritten(path, change):
         (lambda d: d.update({"class": "GridSearchCV"}), "unknown variant `GridSearchCV`"),
         (lambda d: d["params"].update(dropout=0.5), "parameters .* does not have: 'dropout'"),
         (lambda d: d["params"].update(n_threads=2**64), "an integer of more than 64 bits"),
+        (lambda d: d["params"].update(hidden_layer_sizes=["a"]), "must be integers from 1 on"),
         (lambda d: d["params"].update(alpha=-1), "'alpha' parameter of MLPClassifier must be"),
         (lambda d: d["optimizer"].update(schedule="cosine"), "'learning_rate' parameter"),
         (lambda d: d["random_state"].update(pos=625), "position must be at most 624"),
@@ -122,6 +123,14 @@ def test_a_parameter_that_did_not_exist_yet_has_its_default(path):
     classifier().save(path)
     rewritten(path, lambda document: document["params"].pop("n_threads"))
     assert rustbp.load(path).n_threads is None
+
+
+def test_a_hyperparameter_that_did_not_exist_yet_is_the_parameter(path):
+    classifier().save(path)
+    rewritten(path, lambda document: document["optimizer"]["hyperparameters"].pop("beta_1"))
+    model = rustbp.load(path)
+    assert model._optimizer.hyperparameters["beta_1"] == model.beta_1
+    model.partial_fit(X, Y)
 
 
 @pytest.mark.parametrize("key", ["labels", "optimizer", "random_state"])

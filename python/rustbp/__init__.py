@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from rustbp import _threads as _threads  # makes the threads known to threadpoolctl
 from rustbp._core import __version__, get_num_threads, set_num_threads
-from rustbp._saving import load
 from rustbp.classifier import MLPClassifier
 from rustbp.convert import from_sklearn
 from rustbp.regressor import MLPRegressor
 
 if TYPE_CHECKING:
+    from rustbp._saving import load
     from rustbp.gradient_check import check_gradients
     from rustbp.hidden import HiddenActivations, hidden_activations
     from rustbp.history import record_fit
@@ -40,6 +40,7 @@ _LAZY = {
     "backprop": "inspection",
     "check_gradients": "gradient_check",
     "hidden_activations": "hidden",
+    "load": "_saving",
     "record_fit": "history",
 }
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rustbp import _arrays, _core
 from rustbp._files import replacing
-from rustbp._optimizer import Optimizer
+from rustbp._optimizer import HYPERPARAMETERS, Optimizer
 
 FORMAT = 1
 DTYPES = {
@@ -130,7 +130,7 @@ def _take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
             "A model file can hold an MLPClassifier or an MLPRegressor, but no subclass, whose code it "
             f"cannot hold; got {type(model).__qualname__}."
         )
-    model._validate_params()
+    _check_parameters(model)
     arrays: Arrays = {}
     _add_layers(arrays, "", model.coefs_, model.intercepts_)
     if hasattr(model, "feature_names_in_"):
@@ -164,7 +164,7 @@ def _put_together(document: dict[str, Any], arrays: Arrays) -> Any:
     generator = _generator(document.get("random_state"), arrays)
     params = {name: _decode(value, generator) for name, value in document["params"].items()}
     model = kind(**params)
-    model._validate_params()
+    _check_parameters(model)
     model.coefs_, model.intercepts_ = _take_layers(arrays, "")
     model.n_layers_ = len(model.coefs_) + 1
     model.n_features_in_ = model.coefs_[0].shape[0]
@@ -178,6 +178,17 @@ def _put_together(document: dict[str, Any], arrays: Arrays) -> Any:
         model._optimizer = _restore_optimizer(model, document["optimizer"], arrays)
     model._random_state = generator or check_random_state(model.random_state)
     return model
+
+
+def _check_parameters(model: Any) -> None:
+    """Those that fit would take, and no others."""
+    model._validate_params()
+    sizes = model.hidden_layer_sizes
+    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        raise ValueError(
+            f"The 'hidden_layer_sizes' parameter must be integers from 1 on. Got {sizes!r} instead."
+        )
 
 
 def _add_layers(arrays: Arrays, prefix: str, coefs: Any, intercepts: Any) -> None:
@@ -359,9 +370,13 @@ def _restore_optimizer(model: Any, document: dict[str, Any], arrays: Arrays) -> 
         {"learning_rate": document["schedule"]},
         caller_name=type(model).__name__,
     )
+    name = document["name"]
+    # What the file does not have, the parameters have.
+    given = {core: getattr(model, own) for core, own in HYPERPARAMETERS.get(name, {}).items()}
+    given |= document["hyperparameters"]
     optimizer = Optimizer(
-        document["name"],
-        {name: float(value) for name, value in document["hyperparameters"].items()},
+        name,
+        {hyperparameter: float(value) for hyperparameter, value in given.items()},
         _decode(document["learning_rate_init"]),
         document["schedule"],
         _decode(document["power_t"]),

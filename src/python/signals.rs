@@ -25,13 +25,15 @@ impl Signals {
         // Another thread would only take the GIL for nothing, and find no interpreter when it is about to exit.
         let asks = self.raised.is_none() && self.is_main != Some(false);
         if asks && self.asked.elapsed() >= INTERVAL {
-            self.raised = Python::attach(|py| {
-                if self.is_main.is_none() {
-                    self.is_main = Some(is_main_thread(py)?);
+            let asked = Python::try_attach(|py| {
+                if *self.is_main.get_or_insert_with(|| is_main_thread(py).unwrap_or(false)) {
+                    py.check_signals()
+                } else {
+                    Ok(())
                 }
-                py.check_signals()
-            })
-            .err();
+            });
+            // Without an interpreter, which is about to exit, nobody handles signals.
+            self.raised = asked.and_then(Result::err);
             self.asked = Instant::now();
         }
         self.raised.is_some()
