@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`affine`]: z = a w + b | m x n | k |
 //! | [`transposed`]: δ wᵀ | m x k | n |
-//! | [`Outer`]: aᵀ δ | k x n | m |
+//! | [`outer`]: aᵀ δ | k x n | m |
 //!
 //! The tile holds a few rows times up to 16 columns in registers and adds, step after step of the sum, one number of the
 //! left matrix (broadcast) times up to 16 of the right one. For [`transposed`] a panel of wᵀ is put together first, in a
