@@ -232,35 +232,6 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
 
         _saving.save(self, path)
 
-    def save(self, path):
-        """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.
-
-        The file is in the safetensors format: the weights, and the optimizer's state, so that `partial_fit` goes on bit
-        for bit; parameters, classes and what else fit has set are in its metadata. Callbacks, metadata routing, and
-        attributes that are not `rustbp`'s own are left out.
-
-        Parameters
-        ----------
-        path : str, bytes or os.PathLike
-            The file. One that exists is replaced in one step when the new one is safely on the disk; until then, and
-            if anything goes wrong, it stays as it is.
-
-        Raises
-        ------
-        NotFittedError
-            If the model has not been fitted.
-
-        TypeError
-            For a subclass, and for parameters and classes of a type that the file cannot hold; the message names them.
-
-        ValueError
-            If a parameter is out of its range, if the weights are not finite, or if the attributes do not fit together.
-
-        OSError
-            If the file cannot be written.
-        """
-        _saving.save(self, path)
-
     def __sklearn_is_fitted__(self) -> bool:
         return "coefs_" in self.__dict__
 

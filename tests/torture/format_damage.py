@@ -166,7 +166,7 @@ class Result:
 
 
 def open_damaged(count, seed=0):
-    """Load damaged files: each is refused, or is a model that predicts, and trains or refuses to. All with ValueError."""
+    """Load damaged files: each is refused, or is a model that predicts, and trains or refuses to: ValueError."""
     result = Result()
     with quiet():
         files = originals()
