@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from rustbp import _threads as _threads  # makes the threads known to threadpoolctl
 from rustbp._core import __version__, get_num_threads, set_num_threads
-from rustbp._saving import load
 from rustbp.classifier import MLPClassifier
 from rustbp.convert import from_sklearn
 from rustbp.regressor import MLPRegressor

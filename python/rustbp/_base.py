@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _init, _lbfgs, _saving, _stochastic, _threads, convert
+from rustbp import _arrays, _core, _init, _lbfgs, _stochastic, _threads, convert
 from rustbp._callbacks import CallbackSupportMixin, callbacks_of
 
 FITTED = (*convert.SHARED, "_optimizer")
