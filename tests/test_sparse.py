@@ -109,3 +109,14 @@ def test_never_dense():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
+
+
+@pytest.mark.parametrize("starts", [[1, 2, 3], [0, 3, 2], [0, 2, 9], [0, 2, -(2**31)], [0, 3]])
+def test_a_matrix_whose_rows_are_not_within_its_entries(starts):
+    """SciPy does not look, and would write beyond its arrays while it sorts them."""
+    good = sparse.csr_array(np.array([[0.0, 1, 2], [3, 0, 0]]))
+    model = MLPRegressor(max_iter=1).fit(good.toarray(), [1.0, 2.0])
+    good.indptr = np.array(starts, dtype=np.int32)
+    for call in (model.predict, lambda X: model.fit(X, [1.0, 2.0])):
+        with pytest.raises(ValueError, match=r"CSR|dimension|samples|indptr"):
+            call(good)

@@ -31,6 +31,7 @@ def rows(X: Any, dtype: np.dtype[Any]) -> Any:
     csr = X.tocsr()
     if csr.dtype != dtype:
         csr = csr.astype(dtype)
+    _check_rows(csr)
     if not csr.has_canonical_format:
         # The user's own matrix must not change under them.
         csr = csr.copy() if csr is X else csr
@@ -40,6 +41,20 @@ def rows(X: Any, dtype: np.dtype[Any]) -> Any:
         parts = (csr.data, csr.indices.astype(wide), csr.indptr.astype(wide))
         csr = type(csr)(parts, shape=csr.shape)
     return csr
+
+
+def _check_rows(csr: Any) -> None:
+    """Refuse a CSR matrix whose rows are not within its entries: SciPy would read and write beyond them. (The core
+    checks the columns.)"""
+    starts, entries = csr.indptr, min(len(csr.indices), len(csr.data))
+    # Compared, not subtracted: differences may overflow.
+    if (
+        len(starts) != csr.shape[0] + 1
+        or starts[0] != 0
+        or starts[-1] > entries
+        or (starts[1:] < starts[:-1]).any()
+    ):
+        raise ValueError("X is not a valid CSR matrix: indptr must rise from 0 to its entries")
 
 
 def targets(y: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

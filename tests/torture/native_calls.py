@@ -381,11 +381,11 @@ def is_for_sklearn(value):
         return type(value) is not range and getattr(value, "size", 0) < 10**6
     try:
         value.check_format(full_check=True)
-        starts = np.diff(value.indptr)
+        rises = np.all(value.indptr[1:] >= value.indptr[:-1])
     except (AttributeError, TypeError, ValueError, IndexError, OverflowError):
         return False
     integers = value.indices.dtype.kind == value.indptr.dtype.kind == "i"
-    return integers and starts.min(initial=0) >= 0 and max(value.data.size, *value.shape) < 10**6
+    return integers and rises and max(value.data.size, *value.shape) < 10**6
 
 
 def estimator(rng, net):
