@@ -5,30 +5,32 @@
 
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
+
 use crate::activation::{Activation, Output, softmax};
-use crate::batch::{Data, Input, gather};
+use crate::batch::{Data, Input, Layout, gather, gather_entries};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
+use crate::linalg::entries::Entries;
 use crate::linalg::panels::{Aligned, Panels, WIDTH, panel_count};
 use crate::linalg::prefetch::prefetch_slice;
 use crate::linalg::product::{self, Epilogue, Layer};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
-use crate::linalg::sparse::{self, ByColumn};
+use crate::linalg::sparse::{self, MAX_PANELS_AT_ONCE, panels_of_delta};
 use crate::linalg::vector::Vector;
-use crate::network::{Block, Network};
+use crate::network::{Block, Network, vector_of};
 use crate::optimizer::{Gradient, MAX_SLOTS, Update};
 
 /// What one thread computes for its rows of a batch.
 pub struct Workspace<T> {
-    /// a^l at index l; a^0 is the rows of X, empty where X is sparse.
+    /// a^l at index l; a^0 is the rows of X, empty where `entries` has them.
     pub a: Vec<Panels<T>>,
+    /// What is not zero in the rows of X, where the layout says so.
+    entries: Option<Entries<T>>,
     /// δ^l at index l - 1.
     pub delta: Vec<Panels<T>>,
-    /// Stored entries of the rows of a sparse X, by column.
-    entries: ByColumn<T>,
-    is_sparse: bool,
     /// Cost of each row, times its weight.
     pub cost: Vec<f64>,
     /// A panel of transposed weights, see [`product::transposed`].
@@ -38,9 +40,14 @@ pub struct Workspace<T> {
 }
 
 impl<T: Real> Workspace<T> {
-    /// Room for `rows` rows in both directions.
-    pub fn new(network: &Network, rows: usize, is_sparse: bool) -> Result<Self, Error> {
-        let mut workspace = Self::forward_only(network, rows, is_sparse)?;
+    /// Room for `rows` rows of `x` in both directions.
+    pub fn new(
+        network: &Network,
+        x: &Input<'_, T>,
+        rows: usize,
+        layout: Layout,
+    ) -> Result<Self, Error> {
+        let mut workspace = Self::forward_only(network, x, rows, layout)?;
         let allocate = || {
             let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
             let widest = network.sizes()[1..].iter().copied().max()?;
@@ -49,45 +56,66 @@ impl<T: Real> Workspace<T> {
                 Aligned::zeros(product::buffer_rows(widest))?,
             ))
         };
-        (workspace.delta, workspace.buffer) =
-            allocate().ok_or(Error::Memory { what: "a batch" })?;
-        workspace.cost = vec![0.0; rows];
+        (workspace.delta, workspace.buffer) = allocate().ok_or(Self::MEMORY)?;
+        workspace.cost = vector_of(0.0, rows, "a batch")?;
         Ok(workspace)
     }
 
-    /// Room for `rows` rows in the forward direction.
-    pub fn forward_only(network: &Network, rows: usize, is_sparse: bool) -> Result<Self, Error> {
+    /// Room for `rows` rows of `x` in the forward direction.
+    pub fn forward_only(
+        network: &Network,
+        x: &Input<'_, T>,
+        rows: usize,
+        layout: Layout,
+    ) -> Result<Self, Error> {
+        let entries = match layout {
+            Layout::Panels => None,
+            Layout::Entries { density } => {
+                let most = x.most_entries(rows);
+                let entries = Entries::with_capacity(rows, x.cols(), most, density);
+                Some(entries.ok_or(Self::MEMORY)?)
+            }
+        };
         let a = network.sizes().iter().enumerate().map(|(l, &n)| {
-            let rows = if l == 0 && is_sparse { 0 } else { rows };
+            let rows = if l == 0 && entries.is_some() { 0 } else { rows };
             Panels::zeros(rows, n)
         });
         let allocate = || {
             let outputs = panel_count(network.outputs());
-            Some((a.collect::<Option<Vec<_>>>()?, Aligned::zeros(2 * outputs)?))
+            Some((a.collect::<Option<Vec<_>>>()?, Aligned::zeros(0)?, Aligned::zeros(2 * outputs)?))
         };
-        let (a, row) = allocate().ok_or(Error::Memory { what: "a batch" })?;
-        let buffer = Aligned::zeros(0).ok_or(Error::Memory { what: "a batch" })?;
-        Ok(Self {
-            a,
-            delta: Vec::new(),
-            entries: ByColumn::default(),
-            is_sparse,
-            cost: Vec::new(),
-            buffer,
-            row,
-        })
+        let (a, buffer, row) = allocate().ok_or(Self::MEMORY)?;
+        Ok(Self { a, entries, delta: Vec::new(), cost: Vec::new(), buffer, row })
+    }
+
+    const MEMORY: Error = Error::Memory { what: "a batch" };
+
+    /// Have room for `rows` rows of another X with the same layout.
+    pub fn prepare(&mut self, x: &Input<'_, T>, rows: usize) -> Result<(), Error> {
+        let has_room = |entries: &mut Entries<T>| entries.has_room_for(x.most_entries(rows));
+        if self.entries.as_mut().is_none_or(has_room) { Ok(()) } else { Err(Self::MEMORY) }
+    }
+
+    /// z^l of the rows that [`forward`] has just seen.
+    pub fn z(&self, network: &Network, parameters: &[T], isa: Isa, l: usize) -> Option<Panels<T>> {
+        let layer = network.layer(parameters, l);
+        let mut z = Panels::zeros(self.a[l].rows(), layer.fan_out)?;
+        let entries = self.entries.as_ref().filter(|_| l == 1);
+        weighted_input(isa, layer, &self.a[l - 1], entries, &mut z, ApplySigma(None));
+        Some(z)
     }
 
     /// Use the first `rows` rows from now on.
     pub fn set_rows(&mut self, rows: usize) {
-        for panels in self.a.iter_mut().skip(usize::from(self.is_sparse)).chain(&mut self.delta) {
+        let first = usize::from(self.entries.is_some());
+        for panels in self.a[first..].iter_mut().chain(&mut self.delta) {
             panels.set_rows(rows);
         }
     }
 }
 
 /// σ on each panel of z as it is computed; nothing where the activation looks at whole rows.
-pub struct ApplySigma(pub Option<Activation>);
+struct ApplySigma(Option<Activation>);
 
 impl<T: Real> Epilogue<T> for ApplySigma {
     #[inline(always)]
@@ -121,8 +149,10 @@ pub fn forward<T: Real>(
     workspace: &mut Workspace<T>,
 ) {
     workspace.set_rows(rows.len());
-    if let Input::Dense(x) = x {
-        gather(*x, rows, &mut workspace.a[0]);
+    match (x, &mut workspace.entries) {
+        (_, Some(entries)) => gather_entries(isa, x, rows, entries),
+        (Input::Dense(x), None) => gather(*x, rows, &mut workspace.a[0]),
+        (Input::Sparse(_), None) => debug_assert!(false, "a sparse X has no layout but entries"),
     }
     for l in 1..=network.depth() {
         let sigma = ApplySigma(match network.output {
@@ -132,16 +162,27 @@ pub fn forward<T: Real>(
         });
         let layer = network.layer(parameters, l);
         let (before, after) = workspace.a.split_at_mut(l);
-        match x {
-            Input::Sparse(x) if l == 1 => {
-                sparse::affine(isa, *x, rows, layer, &mut after[0], sigma)
-            }
-            _ => product::affine(isa, &before[l - 1], layer, &mut after[0], sigma),
-        }
+        let entries = workspace.entries.as_ref().filter(|_| l == 1);
+        weighted_input(isa, layer, &before[l - 1], entries, &mut after[0], sigma);
     }
     if network.output == Output::Softmax {
         let Workspace { a, row, .. } = workspace;
         dispatch(isa, SoftmaxRows { a: &mut a[network.depth()], row: row.as_mut_slice() });
+    }
+}
+
+/// z^l = w^l a^(l-1) + b^l, and what the epilogue makes of it; `entries` stand for a^0 where they are given.
+fn weighted_input<T: Real>(
+    isa: Isa,
+    layer: Layer<'_, T>,
+    a: &Panels<T>,
+    entries: Option<&Entries<T>>,
+    z: &mut Panels<T>,
+    sigma: ApplySigma,
+) {
+    match entries {
+        Some(x) => sparse::affine(isa, x, layer, z, sigma),
+        None => product::affine(isa, a, layer, z, sigma),
     }
 }
 
@@ -191,8 +232,8 @@ pub fn backward<T: Real>(
             &mut delta[l - 1],
         );
     }
-    if let Input::Sparse(x) = &data.x {
-        workspace.entries.fill(x, rows);
+    if let Some(entries) = &mut workspace.entries {
+        entries.sort_by_column();
     }
 }
 
@@ -281,22 +322,23 @@ pub fn bias_gradient<V: Vector>(
 pub fn weight_gradient<V: Vector>(
     block: &Block,
     inputs: usize,
+    panels: &Range<usize>,
     workspaces: &[Workspace<V::Scalar>],
     resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     for (i, w) in workspaces.iter().enumerate() {
         let resume = resume || i > 0;
-        let delta = w.delta[block.layer - 1].panel(block.panel);
-        if block.layer == 1 && w.is_sparse {
-            if !resume {
-                gradient.fill(V::Scalar::ZERO);
+        let delta = &w.delta[block.layer - 1];
+        match &w.entries {
+            Some(entries) if block.layer == 1 => {
+                let columns = inputs * WIDTH..inputs * WIDTH + block.rows;
+                sparse::outer::<V>(entries, delta, panels.clone(), columns, resume, gradient);
             }
-            let first = inputs * WIDTH;
-            sparse::outer::<V>(&w.entries, delta, first, block.rows, block.cols, gradient);
-        } else {
-            let a = w.a[block.layer - 1].panel(inputs);
-            product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
+            _ => {
+                let (a, delta) = (w.a[block.layer - 1].panel(inputs), delta.panel(block.panel));
+                product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
+            }
         }
     }
 }
@@ -329,6 +371,58 @@ pub struct Share<'a, T> {
     pub squares: &'a mut [f64],
 }
 
+/// Numbers of a block of the gradient.
+const BLOCK: usize = WIDTH * WIDTH;
+
+impl<T: Real> Share<'_, T> {
+    /// Where a block of this share stands in its vectors; `origin` is where the first one begins.
+    fn range(block: &Block, origin: usize) -> Range<usize> {
+        block.start - origin..block.range().end - origin
+    }
+
+    /// What the sums of a block begin from.
+    fn start(&self, block: &Block, range: Range<usize>, resume: bool, sums: &mut [T; BLOCK]) {
+        // The products take long enough for what the update needs to arrive.
+        prefetch_slice(&self.parameters[range.clone()]);
+        for slot in self.state.iter().filter(|slot| !slot.is_empty()) {
+            prefetch_slice(&slot[range.clone()]);
+        }
+        if resume {
+            sums[..range.len()].copy_from_slice(&self.gradient[range]);
+        } else if block.cols < WIDTH {
+            // The columns that fill up the panel may not be computed, and have to be zero.
+            sums.fill(T::ZERO);
+        }
+    }
+
+    /// Update the block, or keep its sums.
+    #[inline(always)]
+    fn finish<V: Vector<Scalar = T>>(
+        &mut self,
+        block: &Block,
+        range: Range<usize>,
+        goal: &Goal<T>,
+        sums: &[T; BLOCK],
+    ) {
+        let sum = &sums[..range.len()];
+        let Some((update, Scale { alpha, scale })) = goal.update else {
+            self.gradient[range].copy_from_slice(sum);
+            return;
+        };
+        let is_weight = block.inputs.is_some();
+        let decay = if is_weight { alpha } else { T::ZERO };
+        let state = self.state.each_mut().map(|slot| match slot.is_empty() {
+            true => &mut [][..],
+            false => &mut slot[range.clone()],
+        });
+        let parameters = &mut self.parameters[range];
+        update.apply::<V>(parameters, Gradient { sum, decay, scale }, state);
+        if !self.squares.is_empty() && is_weight {
+            self.squares[block.number - self.blocks.start] = sum_of_squares::<V>(parameters);
+        }
+    }
+}
+
 /// BP3, BP4 and the update for one share of the parameters, over the rows of all workspaces.
 pub struct Gradients<'a, 'b, T> {
     pub network: &'a Network,
@@ -342,45 +436,38 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
+        match self.workspaces {
+            [Workspace { entries: Some(entries), .. }, ..] => {
+                self.by_bands::<V, MAX_PANELS_AT_ONCE>(panels_of_delta::<V>(entries.rows()));
+            }
+            _ => self.by_bands::<V, 1>(1),
+        }
+    }
+}
+
+impl<T: Real> Gradients<'_, '_, T> {
+    #[inline(always)]
+    fn by_bands<V: Vector<Scalar = T>, const N: usize>(self, panels_at_once: usize) {
         let Gradients { network, workspaces, share, goal } = self;
-        let mut origin = None;
-        let mut sums = [T::ZERO; WIDTH * WIDTH];
-        for (number, block) in network.blocks(share.blocks.clone()).enumerate() {
-            let origin = *origin.get_or_insert(block.start);
-            let range = block.start - origin..block.range().end - origin;
-            let len = range.len();
-            // The products take long enough for what the update needs to arrive.
-            prefetch_slice(&share.parameters[range.clone()]);
-            for slot in share.state.iter().filter(|slot| !slot.is_empty()) {
-                prefetch_slice(&slot[range.clone()]);
-            }
-            let sums = &mut sums[..len];
-            if goal.resume {
-                sums.copy_from_slice(&share.gradient[range.clone()]);
-            } else if block.cols < WIDTH {
-                // The columns that fill up the panel may not be computed, and have to be zero.
-                sums.fill(T::ZERO);
-            }
-            match block.inputs {
-                Some(inputs) => {
-                    weight_gradient::<V>(&block, inputs, workspaces, goal.resume, sums);
+        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
+            return;
+        };
+        let mut sums = [[T::ZERO; BLOCK]; N];
+        for band in network.bands(share.blocks.clone(), panels_at_once) {
+            let blocks: ArrayVec<Block, N> = network.blocks_of(&band).collect();
+            for (block, sums) in blocks.iter().zip(&mut sums) {
+                share.start(block, Share::<T>::range(block, origin), goal.resume, sums);
+                if block.inputs.is_none() {
+                    bias_gradient::<V>(block, workspaces, goal.resume, sums);
                 }
-                None => bias_gradient::<V>(&block, workspaces, goal.resume, sums),
             }
-            let Some((update, Scale { alpha, scale })) = goal.update else {
-                share.gradient[range].copy_from_slice(sums);
-                continue;
-            };
-            let is_weight = block.inputs.is_some();
-            let decay = if is_weight { alpha } else { T::ZERO };
-            let state = share.state.each_mut().map(|slot| match slot.is_empty() {
-                true => &mut [][..],
-                false => &mut slot[range.clone()],
-            });
-            let parameters = &mut share.parameters[range];
-            update.apply::<V>(parameters, Gradient { sum: sums, decay, scale }, state);
-            if !share.squares.is_empty() && is_weight {
-                share.squares[number] = sum_of_squares::<V>(parameters);
+            if let Some(inputs) = blocks[0].inputs {
+                let sums = sums.as_flattened_mut();
+                let (block, panels) = (&blocks[0], &band.panels);
+                weight_gradient::<V>(block, inputs, panels, workspaces, goal.resume, sums);
+            }
+            for (block, sums) in blocks.iter().zip(&sums) {
+                share.finish::<V>(block, Share::<T>::range(block, origin), &goal, sums);
             }
         }
     }

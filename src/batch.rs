@@ -1,13 +1,15 @@
 //! The data of a call: inputs, targets and weights of rows, checked against the network before any work.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use crate::error::Error;
-use crate::linalg::panels::Panels;
+use crate::linalg::csr::Csr;
+use crate::linalg::dispatch::Isa;
+use crate::linalg::entries::Entries;
+use crate::linalg::panels::{Panels, WIDTH};
 use crate::linalg::prefetch::prefetch_slice;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
-use crate::linalg::sparse::Csr;
 use crate::network::Network;
 
 /// X, shape (n, fan_in of the first layer).
@@ -40,6 +42,34 @@ impl<T: Real> Input<'_, T> {
         }
     }
 
+    /// How a workspace of `network` should keep rows of this X, of which it takes `at_once`.
+    pub fn layout(&self, network: &Network, at_once: usize) -> Layout {
+        let density = match self {
+            Input::Sparse(x) => x.len() as f64 / (x.rows() as f64 * x.cols() as f64).max(1.0),
+            Input::Dense(_)
+                if at_once < MIN_ROWS
+                    || network.sizes()[1] < MIN_NEURONS
+                    || u32::try_from(self.cols()).is_err() =>
+            {
+                return Layout::Panels;
+            }
+            Input::Dense(x) => density_of_some(*x),
+        };
+        match self {
+            Input::Dense(_) if density > MOSTLY_ZEROS => Layout::Panels,
+            // A power of two, so that batches of like data have the same layout.
+            _ => Layout::Entries { density: density.clamp(1e-9, 1.0).log2().ceil().exp2() },
+        }
+    }
+
+    /// How many numbers `rows` rows have at most that are not zero.
+    pub fn most_entries(&self, rows: usize) -> usize {
+        match self {
+            Input::Dense(x) => rows.saturating_mul(x.ncols()),
+            Input::Sparse(x) => x.most_entries(rows),
+        }
+    }
+
     pub fn check(&self, network: &Network) -> Result<(), Error> {
         if self.cols() == network.sizes()[0] {
             return Ok(());
@@ -48,26 +78,83 @@ impl<T: Real> Input<'_, T> {
     }
 }
 
-/// A row in random order is somewhere else in memory: it is asked for while the rows before it are copied.
-const ROWS_AHEAD: usize = 4;
+/// How a workspace keeps the rows of X that it works on; the results are the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Layout {
+    /// All numbers.
+    Panels,
+    /// Those that are not zero: about `density` of all.
+    Entries { density: f64 },
+}
 
-/// Copy the rows of a dense X into panels.
-pub fn gather<T: Real>(x: ArrayView2<'_, T>, rows: Rows<'_>, out: &mut Panels<T>) {
-    for i in 0..rows.len() {
-        if i + ROWS_AHEAD < rows.len()
-            && let Some(ahead) = x.row(rows.get(i + ROWS_AHEAD)).as_slice()
-        {
-            prefetch_slice(ahead);
+impl Layout {
+    /// The work of the first layer's products, as a share of what it would be with all numbers.
+    pub fn first_layer(self) -> f64 {
+        match self {
+            Layout::Panels => 1.0,
+            Layout::Entries { density } => (0.2 + 1.5 * density).min(1.0),
         }
-        let row = x.row(rows.get(i));
-        match row.as_slice() {
-            Some(row) => out.set_row(i, row),
-            None => {
-                for (c, &value) in row.iter().enumerate() {
-                    out.set(i, c, value);
-                }
+    }
+}
+
+/// Up to this share of numbers that are not zero, the products over entries are the faster ones ...
+const MOSTLY_ZEROS: f64 = 0.3;
+/// ... where enough rows make lists of entries along columns that are worth beginning ...
+const MIN_ROWS: usize = 16;
+/// ... and enough panels of neurons share what an entry costs.
+const MIN_NEURONS: usize = 2 * WIDTH + 1;
+/// Rows from which the density of a dense X is estimated.
+const ROWS_LOOKED_AT: usize = 64;
+
+/// The share of numbers that are not zero in some rows, evenly spread.
+fn density_of_some<T: Real>(x: ArrayView2<'_, T>) -> f64 {
+    let step = x.nrows().div_ceil(ROWS_LOOKED_AT).max(1);
+    let some = x.axis_iter(Axis(0)).step_by(step);
+    let counts = some.map(|row| row.iter().filter(|v| **v != T::ZERO).count());
+    let (rows, count) = counts.fold((0, 0), |(rows, sum), n| (rows + 1, sum + n));
+    count as f64 / (f64::from(rows) * x.ncols() as f64).max(1.0)
+}
+
+/// A row in random order is somewhere else in memory: so many rows before its turn it is asked for, line by line, while
+/// the lines of another are taken.
+const ROWS_AHEAD: usize = 2;
+
+/// Call `f(i, row, ahead)` for the rows of a dense X; `ahead` is where the numbers of a later row begin.
+fn each_row<'a, T: Real>(
+    x: ArrayView2<'a, T>,
+    rows: Rows<'_>,
+    mut f: impl FnMut(usize, ArrayView1<'a, T>, *const T),
+) {
+    let row = |i: usize| x.index_axis_move(Axis(0), rows.get(i.min(rows.len() - 1)));
+    for i in 0..rows.len().min(ROWS_AHEAD) {
+        prefetch_slice(row(i).to_slice().unwrap_or_default());
+    }
+    for i in 0..rows.len() {
+        f(i, row(i), row(i + ROWS_AHEAD).as_ptr());
+    }
+}
+
+/// Copy rows of a dense X into panels.
+pub fn gather<T: Real>(x: ArrayView2<'_, T>, rows: Rows<'_>, out: &mut Panels<T>) {
+    each_row(x, rows, |i, row, ahead| match row.as_slice() {
+        Some(row) => out.set_row_ahead_of(i, row, ahead),
+        None => {
+            for (c, &value) in row.iter().enumerate() {
+                out.set(i, c, value);
             }
         }
+    });
+}
+
+/// Collect what is not zero in rows of X.
+pub fn gather_entries<T: Real>(isa: Isa, x: &Input<'_, T>, rows: Rows<'_>, out: &mut Entries<T>) {
+    out.clear();
+    match x {
+        Input::Dense(x) => each_row(*x, rows, |_, row, ahead| match row.as_slice() {
+            Some(row) => out.push_dense(isa, row, ahead),
+            None => out.push_strided(row.iter().copied()),
+        }),
+        Input::Sparse(x) => (0..rows.len()).for_each(|i| out.push_sparse(x, rows.get(i))),
     }
 }
 

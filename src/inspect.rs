@@ -2,15 +2,14 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::backprop::{ApplySigma, Goal, Gradients, Share, Workspace, backward, forward};
-use crate::batch::{Data, Input};
+use crate::backprop::{Goal, Gradients, Share, Workspace, backward, forward};
+use crate::batch::{Data, Input, Layout};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::dispatch::{Isa, dispatch};
 use crate::linalg::panels::Panels;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
-use crate::linalg::{product, sparse};
 use crate::network::{Network, matrix_of};
 use crate::trainer::Loss;
 
@@ -41,26 +40,19 @@ pub fn inspect<T: Real>(
         return Err(Error::value("number of rows", "at least 1", 0));
     }
     let weight = data.total_weight(rows)?;
-    let is_sparse = matches!(data.x, Input::Sparse(_));
-    if is_sparse && u32::try_from(n).is_err() {
-        // More rows than the sorted entries can number.
-        return Err(Error::Memory { what: "a batch" });
-    }
-    let mut workspace = Workspace::new(network, n, is_sparse)?;
+    // All rows are in it at once.
+    let layout = match data.x {
+        Input::Dense(_) => Layout::Panels,
+        Input::Sparse(_) => data.x.layout(network, n),
+    };
+    let mut workspace = Workspace::new(network, &data.x, n, layout)?;
     forward(network, parameters, isa, &data.x, rows, &mut workspace);
     backward(network, parameters, isa, cost, data, rows, &mut workspace);
 
     let mut z = Vec::new();
     for l in 1..=network.depth() {
-        let layer = network.layer(parameters, l);
-        let mut out = Panels::zeros(n, layer.fan_out).ok_or(Error::Memory { what: "z" })?;
-        match &data.x {
-            Input::Sparse(x) if l == 1 => {
-                sparse::affine(isa, *x, rows, layer, &mut out, ApplySigma(None));
-            }
-            _ => product::affine(isa, &workspace.a[l - 1], layer, &mut out, ApplySigma(None)),
-        }
-        z.push(matrix(&out)?);
+        let memory = Error::Memory { what: "z" };
+        z.push(matrix(&workspace.z(network, parameters, isa, l).ok_or(memory)?)?);
     }
 
     let mut sums = network.zeros()?;

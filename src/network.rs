@@ -10,6 +10,7 @@ use std::ops::Range;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::activation::{Activation, Output};
+use crate::batch::Layout;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::panels::{Aligned, WIDTH, panel_cols, panel_count};
@@ -22,6 +23,8 @@ pub struct Network {
     sizes: Vec<usize>,
     /// Where the parameters of layer l begin, at index l - 1; the last entry is the length of all.
     offsets: Vec<usize>,
+    /// The number of the first block of layer l, at index l - 1; the last entry is the number of all.
+    first_blocks: Vec<usize>,
     pub hidden: Activation,
     pub output: Output,
 }
@@ -36,6 +39,8 @@ pub struct Block {
     /// The panel of inputs, None for biases.
     pub inputs: Option<usize>,
     pub rows: usize,
+    /// Its place among all blocks, in the order of memory.
+    pub number: usize,
     /// Where it begins in the vector of all parameters.
     pub start: usize,
 }
@@ -44,6 +49,15 @@ impl Block {
     pub fn range(&self) -> Range<usize> {
         self.start..self.start + self.rows * WIDTH
     }
+}
+
+/// The same rows of a few adjacent panels: blocks with the same inputs.
+#[derive(Clone, Debug)]
+pub struct Band {
+    pub layer: usize,
+    pub panels: Range<usize>,
+    /// Which block of each panel.
+    block: usize,
 }
 
 /// A matrix in C order from its elements, or [`Error::Memory`].
@@ -80,6 +94,7 @@ impl Network {
             return Err(Error::value(format!("size of layer {zero}"), "at least 1", 0));
         }
         let mut offsets = vec![0usize];
+        let mut first_blocks = vec![0usize];
         for pair in sizes.windows(2) {
             let len = pair[0]
                 .checked_add(1)
@@ -89,8 +104,10 @@ impl Network {
                 .filter(|len| *len < isize::MAX as usize / 8)
                 .ok_or(Error::Memory { what: "the parameters" })?;
             offsets.push(len);
+            let blocks = (panel_count(pair[0]) + 1) * panel_count(pair[1]);
+            first_blocks.push(first_blocks[first_blocks.len() - 1] + blocks);
         }
-        Ok(Self { sizes: sizes.to_vec(), offsets, hidden, output })
+        Ok(Self { sizes: sizes.to_vec(), offsets, first_blocks, hidden, output })
     }
 
     /// The network that these weights and biases belong to.
@@ -148,9 +165,18 @@ impl Network {
         Cost::from_name(name, self.output)
     }
 
-    /// Multiplications of one row in all three products, for deciding how to share out work.
-    pub fn work_per_row(&self) -> usize {
-        self.sizes.windows(2).map(|s| s[0].saturating_mul(s[1]).saturating_mul(3)).sum()
+    /// Multiplications of one row in all three products, for deciding how to share out work; the first layer's count as
+    /// the share `first_layer` of them.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number, and an estimate; too large a one becomes the largest"
+    )]
+    pub fn work_per_row(&self, first_layer: f64) -> usize {
+        let products = self.sizes.windows(2).map(|s| 3.0 * s[0] as f64 * s[1] as f64);
+        let work: f64 =
+            products.enumerate().map(|(i, w)| if i == 0 { w * first_layer } else { w }).sum();
+        work as usize
     }
 
     pub fn zeros<T: Real>(&self) -> Result<Aligned<T>, Error> {
@@ -282,24 +308,27 @@ impl Network {
 
     /// How many blocks the parameters have.
     pub fn block_count(&self) -> usize {
-        (1..=self.depth()).map(|l| self.blocks_per_panel(l) * panel_count(self.sizes[l])).sum()
+        self.first_blocks[self.depth()]
     }
 
     /// Some of the blocks, in the order of memory.
-    pub fn blocks(&self, range: Range<usize>) -> Blocks<'_> {
-        let mut at = range.start;
-        let mut layer = 1;
-        while layer <= self.depth() {
-            let in_layer = self.blocks_per_panel(layer) * panel_count(self.sizes[layer]);
-            if at < in_layer {
-                break;
-            }
-            at -= in_layer;
-            layer += 1;
-        }
-        let per_panel = if layer > self.depth() { 1 } else { self.blocks_per_panel(layer) };
-        let left = range.end.min(self.block_count()).saturating_sub(range.start);
-        Blocks { network: self, left, layer, panel: at / per_panel, block: at % per_panel }
+    pub fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = Block> {
+        self.bands(range, 1).flat_map(|band| self.blocks_of(&band))
+    }
+
+    /// Some of the blocks; those of the first layer in bands of up to `panels_at_once` panels where all of a panel is among
+    /// them.
+    pub fn bands(&self, range: Range<usize>, panels_at_once: usize) -> Bands<'_> {
+        let end = range.end.min(self.block_count());
+        let (layer, panels, rows) = (1, 0..0, 0..0);
+        Bands { network: self, next: range.start, end, panels_at_once, layer, panels, rows }
+    }
+
+    /// The blocks of a band, one of each panel.
+    #[inline]
+    pub fn blocks_of(&self, band: &Band) -> impl Iterator<Item = Block> + use<'_> {
+        let &Band { layer, block, .. } = band;
+        band.panels.clone().map(move |panel| self.block(layer, panel, block))
     }
 
     #[inline]
@@ -309,19 +338,36 @@ impl Network {
         let is_bias = b == panel_count(fan_in);
         let (inputs, row, rows) =
             if is_bias { (None, fan_in, 1) } else { (Some(b), b * WIDTH, panel_cols(fan_in, b)) };
+        let number = self.first_blocks[layer - 1] + panel * self.blocks_per_panel(layer) + b;
         let start = self.position(layer, row, panel * WIDTH);
-        Block { layer, panel, cols, inputs, rows, start }
+        Block { layer, panel, cols, inputs, rows, number, start }
     }
 
     /// Divide the blocks into `parts` of nearly equal work: block numbers where each part ends.
-    pub fn share_out(&self, parts: usize) -> Vec<usize> {
-        let work = |b: Block| (b.rows * b.cols.next_multiple_of(8)) as f64;
+    pub fn share_out(&self, parts: usize, layout: Layout) -> Vec<usize> {
+        // A list of entries takes about as long for a few panels as for one: parts get whole panels.
+        let by_entries = matches!(layout, Layout::Entries { .. });
+        let whole_panels = by_entries && panel_count(self.sizes[1]) >= parts;
+        let may_begin = |b: &Block| !(whole_panels && b.layer == 1 && b.inputs != Some(0));
+        let work = |b: Block| {
+            let share = if b.layer == 1 { layout.first_layer() } else { 1.0 };
+            share * (b.rows * b.cols.next_multiple_of(8)) as f64
+        };
         let total: f64 = self.blocks(0..self.block_count()).map(work).sum();
         let mut ends = Vec::with_capacity(parts);
-        let mut done = 0.0;
-        for (number, block) in self.blocks(0..self.block_count()).enumerate() {
-            while ends.len() + 1 < parts && done >= total * (ends.len() + 1) as f64 / parts as f64 {
-                ends.push(number);
+        let (mut before, mut done) = ((0, 0.0), 0.0);
+        for block in self.blocks(0..self.block_count()) {
+            if may_begin(&block) {
+                while ends.len() + 1 < parts {
+                    let target = total * (ends.len() + 1) as f64 / parts as f64;
+                    if done < target {
+                        break;
+                    }
+                    let (number, work_before) = before;
+                    let is_nearer = target - work_before < done - target;
+                    ends.push(if is_nearer { number } else { block.number });
+                }
+                before = (block.number, done);
             }
             done += work(block);
         }
@@ -330,35 +376,52 @@ impl Network {
     }
 }
 
-/// Some of the blocks of a network's parameters, in the order of memory.
-pub struct Blocks<'a> {
+/// See [`Network::bands`].
+pub struct Bands<'a> {
     network: &'a Network,
-    left: usize,
-    /// Where the next one is.
+    /// The number of the block after the panels at hand.
+    next: usize,
+    end: usize,
+    panels_at_once: usize,
+    /// The panels at hand, and which of their blocks are left.
     layer: usize,
-    panel: usize,
-    block: usize,
+    panels: Range<usize>,
+    rows: Range<usize>,
 }
 
-impl Iterator for Blocks<'_> {
-    type Item = Block;
+impl Iterator for Bands<'_> {
+    type Item = Band;
 
     #[inline]
-    fn next(&mut self) -> Option<Block> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        let network = self.network;
-        let next = network.block(self.layer, self.panel, self.block);
-        self.block += 1;
-        if next.inputs.is_none() {
-            (self.panel, self.block) = (self.panel + 1, 0);
-            if self.panel == panel_count(network.sizes[self.layer]) {
-                (self.layer, self.panel) = (self.layer + 1, 0);
+    fn next(&mut self) -> Option<Band> {
+        if self.rows.is_empty() {
+            if self.next >= self.end {
+                return None;
             }
+            self.next_panels();
         }
-        Some(next)
+        let block = self.rows.next()?;
+        Some(Band { layer: self.layer, panels: self.panels.clone(), block })
+    }
+}
+
+impl Bands<'_> {
+    fn next_panels(&mut self) {
+        let first_blocks = &self.network.first_blocks;
+        self.layer = first_blocks.partition_point(|&first| first <= self.next);
+        let in_layer = self.next - first_blocks[self.layer - 1];
+        let left = self.end.min(first_blocks[self.layer]) - self.next;
+        let per_panel = self.network.blocks_per_panel(self.layer);
+        let (panel, row) = (in_layer / per_panel, in_layer % per_panel);
+        let whole = if row == 0 { left / per_panel } else { 0 };
+        let panels = match self.layer {
+            // As few groups as possible, of nearly the same size.
+            1 if whole > 0 => whole.div_ceil(whole.div_ceil(self.panels_at_once)),
+            _ => 1,
+        };
+        self.panels = panel..panel + panels;
+        self.rows = row..per_panel.min(row + left);
+        self.next += panels * self.rows.len();
     }
 }
 
@@ -381,13 +444,27 @@ mod tests {
             }
             assert_eq!(at, network.len());
             for parts in [1, 2, 3, 8] {
-                let ends = network.share_out(parts);
-                assert_eq!(*ends.last().unwrap(), network.block_count());
-                assert!(ends.is_sorted() && ends.len() == parts);
+                for layout in [Layout::Panels, Layout::Entries { density: 0.25 }] {
+                    let ends = network.share_out(parts, layout);
+                    assert_eq!(*ends.last().unwrap(), network.block_count());
+                    assert!(ends.is_sorted() && ends.len() == parts);
+                }
             }
-            let some: Vec<_> = network.blocks(1..network.block_count() - 1).collect();
             let all: Vec<_> = network.blocks(0..network.block_count()).collect();
-            assert_eq!(some, all[1..all.len() - 1]);
+            assert!(all.iter().enumerate().all(|(number, block)| block.number == number));
+            for (start, end) in [(1, all.len() - 1), (0, all.len()), (all.len() / 3, all.len())] {
+                let some: Vec<_> = network.blocks(start..end).collect();
+                assert_eq!(some, all[start..end]);
+                for panels_at_once in [2, 3, 6] {
+                    let bands = network.bands(start..end, panels_at_once);
+                    let mut some: Vec<_> = bands
+                        .inspect(|band| assert!(band.panels.len() <= panels_at_once))
+                        .flat_map(|band| network.blocks_of(&band))
+                        .collect();
+                    some.sort_by_key(|block| block.number);
+                    assert_eq!(some, all[start..end]);
+                }
+            }
         }
     }
 

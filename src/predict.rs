@@ -35,14 +35,14 @@ pub fn predict<T: Real>(
     if rows == 0 {
         return Ok(());
     }
-    let useful = network.work_per_row().saturating_mul(rows) / WORK_PER_THREAD;
+    let useful = network.work_per_row(1.0).saturating_mul(rows) / WORK_PER_THREAD;
     let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let own_rows = rows.div_ceil(threads);
-    let is_sparse = matches!(x, Input::Sparse(_));
+    let layout = x.layout(network, ROWS_AT_ONCE.min(own_rows));
     let mut parts = Vec::new();
     for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
         let at_once = ROWS_AT_ONCE.min(own_rows);
-        parts.push((i * own_rows, out, Workspace::forward_only(network, at_once, is_sparse)?));
+        parts.push((i * own_rows, out, Workspace::forward_only(network, x, at_once, layout)?));
     }
     let isa = Isa::best();
     team::with(threads, |team| {

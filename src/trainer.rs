@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use crate::backprop::{
     Goal, Gradients, Scale, Share, Workspace, backward, forward, sum_of_squares,
 };
-use crate::batch::{Data, Input, check_order};
+use crate::batch::{Data, Input, Layout, check_order};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
@@ -27,8 +27,11 @@ const MAX_ROWS_AT_ONCE: usize = 1024;
 const MAX_WORK_AT_ONCE: usize = 1 << 30;
 /// Updates that the state of an earlier trainer may have seen: the whole numbers that f64 tells apart.
 const MAX_UPDATES: u64 = 1 << 53;
-/// Multiplications that are worth a second thread: some ten microseconds.
+/// Multiplications that are worth a second thread: some ten microseconds ...
 const WORK_PER_THREAD: usize = 1 << 19;
+/// ... and rows, as long as one processor's cache holds all weights: after each batch half of them would have to move.
+const ROWS_PER_THREAD: usize = 8;
+const WEIGHTS_IN_CACHE: usize = 1 << 18;
 
 /// Mean cost and L2 penalty, each batch counting by its rows, and both before that batch's update.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -50,7 +53,7 @@ struct Workspaces<T> {
     each: Vec<Workspace<T>>,
     /// Rows that they have room for together.
     rows: usize,
-    is_sparse: bool,
+    layout: Layout,
 }
 
 /// What a pass over one batch needs to know.
@@ -64,36 +67,43 @@ struct Pass<'a, 'd, T> {
 
 /// Rows of a batch that are taken at once.
 fn rows_at_once(network: &Network, batch: usize) -> usize {
-    let most = MAX_WORK_AT_ONCE / network.work_per_row().max(1);
+    let most = MAX_WORK_AT_ONCE / network.work_per_row(1.0).max(1);
     batch.min(most.clamp(16, MAX_ROWS_AT_ONCE))
 }
 
 /// Threads that this much work keeps busy.
-fn useful_threads(network: &Network, rows: usize, allowed: usize) -> usize {
-    let work = network.work_per_row().saturating_mul(rows);
-    allowed.min(work / WORK_PER_THREAD).min(rows).clamp(1, MAX_THREADS)
+fn useful_threads(network: &Network, layout: Layout, rows: usize, allowed: usize) -> usize {
+    let work = network.work_per_row(layout.first_layer());
+    let work_of_batch = work.saturating_mul(rows);
+    let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
+    if network.len() <= WEIGHTS_IN_CACHE {
+        let whole_rows = work_of_batch / network.work_per_row(1.0).max(1);
+        threads = threads.min(whole_rows / ROWS_PER_THREAD);
+    }
+    threads.clamp(1, MAX_THREADS)
 }
 
 impl<T: Real> Workspaces<T> {
     fn none() -> Self {
-        Self { each: Vec::new(), rows: 0, is_sparse: false }
+        Self { each: Vec::new(), rows: 0, layout: Layout::Panels }
     }
 
-    /// Room for `rows` rows on `threads` threads.
+    /// Room for `rows` rows of `x` on `threads` threads.
     fn prepare(
         &mut self,
         network: &Network,
+        x: &Input<'_, T>,
         rows: usize,
         threads: usize,
-        is_sparse: bool,
-    ) -> Result<&mut [Workspace<T>], Error> {
-        if self.each.len() != threads || self.rows < rows || self.is_sparse != is_sparse {
+        layout: Layout,
+    ) -> Result<(), Error> {
+        let most = rows.div_ceil(threads);
+        if self.each.len() != threads || self.rows < rows || self.layout != layout {
             *self = Self::none();
-            let most = rows.div_ceil(threads);
-            let each = (0..threads).map(|_| Workspace::new(network, most, is_sparse));
-            *self = Self { each: each.collect::<Result<_, _>>()?, rows, is_sparse };
+            let each = (0..threads).map(|_| Workspace::new(network, x, most, layout));
+            *self = Self { each: each.collect::<Result<_, _>>()?, rows, layout };
         }
-        Ok(&mut self.each)
+        self.each.iter_mut().try_for_each(|workspace| workspace.prepare(x, most))
     }
 }
 
@@ -287,8 +297,8 @@ impl<T: Real> Trainer<T> {
         }
         let batch_size = batch_size.min(all.len());
         let at_once = rows_at_once(&self.network, batch_size);
-        let threads = useful_threads(&self.network, at_once, threads);
-        let is_sparse = matches!(data.x, Input::Sparse(_));
+        let layout = data.x.layout(&self.network, at_once);
+        let threads = useful_threads(&self.network, layout, at_once, threads);
         if at_once < batch_size && self.gradient.as_slice().is_empty() {
             self.gradient = self.network.zeros()?;
         }
@@ -296,8 +306,8 @@ impl<T: Real> Trainer<T> {
 
         team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
-            let ends = self.network.share_out(team.threads());
-            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse)?;
+            let ends = self.network.share_out(team.threads(), layout);
+            self.workspaces.prepare(&self.network, &data.x, at_once, team.threads(), layout)?;
             let mut total = Loss::default();
             let mut first = 0;
             while first < all.len() {
@@ -457,14 +467,14 @@ impl<T: Real> Objective<T> {
             },
         );
         let at_once = rows_at_once(&self.network, rows);
-        let threads = useful_threads(&self.network, at_once, threads);
-        let is_sparse = matches!(data.x, Input::Sparse(_));
+        let layout = data.x.layout(&self.network, at_once);
+        let threads = useful_threads(&self.network, layout, at_once, threads);
         let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
 
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
-            let ends = self.network.share_out(team.threads());
-            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse)?;
+            let ends = self.network.share_out(team.threads(), layout);
+            self.workspaces.prepare(&self.network, &data.x, at_once, team.threads(), layout)?;
             let mut cost = 0.0;
             let mut done = 0;
             while done < rows {

@@ -76,6 +76,31 @@ def test_same_as_dense(layout, solver):
         np.testing.assert_array_equal(given.indices, before.indices)
 
 
+@pytest.mark.parametrize("zeros", ["everywhere", "not where one looks"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_zeros_of_a_dense_matrix_are_left_out_without_a_trace(solver, dtype, order, zeros):
+    """Where every fifth row, which is looked at, is full, the products run over all numbers."""
+    rng = np.random.default_rng(2)
+    some = rng.standard_normal((300, 150)) * (rng.random((300, 150)) < 0.15)
+    if zeros == "not where one looks":
+        some[::5] = rng.standard_normal((60, 150))
+    dense = np.asarray(some, dtype=dtype, order=order)
+    labels = np.arange(300) % 3
+    options = {"solver": solver, "max_iter": 4, "random_state": 0, "hidden_layer_sizes": (49, 7)}
+
+    def fit(data, threads):
+        model = MLPClassifier(**options, batch_size=60, n_threads=threads)
+        return model.fit(data, labels)
+
+    expected = fit(sparse.csr_array(dense), 1)
+    for model in (fit(dense, 1), fit(dense, 2), fit(dense, 3)):
+        for w, got in zip(expected.coefs_, model.coefs_, strict=True):
+            np.testing.assert_array_equal(got, w)
+        np.testing.assert_array_equal(model.predict_proba(dense), expected.predict_proba(dense))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
 def test_dtype(dtype):
     given = sparse.csr_array((X * 10).astype(dtype))

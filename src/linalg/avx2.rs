@@ -20,6 +20,7 @@ x86_vector!(
         _mm256_set1_ps(1.0),
         _mm256_cmp_ps::<_CMP_NEQ_UQ>(x, _mm256_setzero_ps())
     ),
+    nonzero_bits |x| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(x, _mm256_setzero_ps())).cast_unsigned(),
     exp2_whole |low| _mm256_castsi256_ps(_mm256_add_epi32(
         _mm256_slli_epi32::<23>(_mm256_castps_si256(low)),
         _mm256_castps_si256(_mm256_set1_ps(1.0))
@@ -37,6 +38,7 @@ x86_vector!(
         _mm256_set1_pd(1.0),
         _mm256_cmp_pd::<_CMP_NEQ_UQ>(x, _mm256_setzero_pd())
     ),
+    nonzero_bits |x| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_NEQ_UQ>(x, _mm256_setzero_pd())).cast_unsigned(),
     exp2_whole |low| _mm256_castsi256_pd(_mm256_add_epi64(
         _mm256_slli_epi64::<52>(_mm256_castpd_si256(low)),
         _mm256_castpd_si256(_mm256_set1_pd(1.0))

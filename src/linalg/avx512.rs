@@ -19,6 +19,7 @@ x86_vector!(
         _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()),
         _mm512_set1_ps(1.0)
     ),
+    nonzero_bits |x| u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps())),
     exp2_whole |low| _mm512_castsi512_ps(_mm512_add_epi32(
         _mm512_slli_epi32::<23>(_mm512_castps_si512(low)),
         _mm512_castps_si512(_mm512_set1_ps(1.0))
@@ -36,6 +37,7 @@ x86_vector!(
         _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_pd()),
         _mm512_set1_pd(1.0)
     ),
+    nonzero_bits |x| u32::from(_mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_pd())),
     exp2_whole |low| _mm512_castsi512_pd(_mm512_add_epi64(
         _mm512_slli_epi64::<52>(_mm512_castpd_si512(low)),
         _mm512_castpd_si512(_mm512_set1_pd(1.0))

@@ -10,12 +10,15 @@
 //! | `prefetch` | cache lines before they are needed |
 //! | `product` | the one tile and the three products made of it |
 //! | `rows` | which rows of the data a mini-batch is made of |
-//! | `sparse` | the same products where X is sparse |
+//! | `csr` | a sparse X as it comes |
+//! | `entries`, `sparse` | rows of X without their zeros; the products over those |
 //! | `team` | threads for the length of a call |
 //! | `denormals` | no slow arithmetic on denormal numbers |
 
+pub mod csr;
 pub mod denormals;
 pub mod dispatch;
+pub mod entries;
 pub mod math;
 pub mod panels;
 pub mod prefetch;

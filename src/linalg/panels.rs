@@ -5,6 +5,7 @@
 //! to be computed on without masks. Their contents: zero in parameters, gradients and errors; any finite number in
 //! activations, where they meet only those zeros.
 
+use super::prefetch::{LINE, prefetch};
 use super::real::Real;
 
 /// Columns of a panel: one cache line of f32, two of f64.
@@ -119,14 +120,32 @@ impl<T: Real> Panels<T> {
     /// Write a row from its numbers in order.
     #[inline]
     pub fn set_row(&mut self, row: usize, values: &[T]) {
+        self.write_row(row, values, |_| ());
+    }
+
+    /// Write a row from its numbers in order, and ask for one of the same length at `ahead`.
+    #[inline]
+    pub fn set_row_ahead_of(&mut self, row: usize, values: &[T], ahead: *const T) {
+        self.write_row(row, values, |column| {
+            for i in (0..WIDTH).step_by(LINE / size_of::<T>()) {
+                prefetch(ahead.wrapping_add(column + i));
+            }
+        });
+    }
+
+    /// Write a row; `meanwhile` is called with the first column of each panel.
+    #[inline(always)]
+    fn write_row(&mut self, row: usize, values: &[T], meanwhile: impl Fn(usize)) {
         assert!(row < self.rows && values.len() == self.cols);
         let rows = self.data.0[row..].iter_mut().step_by(self.stride);
         // Arrays, so that whole lines are moved by registers instead of calls.
         let (lines, rest) = values.as_chunks::<WIDTH>();
-        for (to, from) in rows.zip(lines) {
+        for (i, (to, from)) in rows.zip(lines).enumerate() {
+            meanwhile(i * WIDTH);
             to.0 = *from;
         }
         if !rest.is_empty() {
+            meanwhile(lines.len() * WIDTH);
             self.data.0[lines.len() * self.stride + row].0[..rest.len()].copy_from_slice(rest);
         }
     }

@@ -122,6 +122,12 @@ macro_rules! portable {
             }
 
             #[inline(always)]
+            fn nonzero_bits(self) -> u32 {
+                let bit = |(i, x): (usize, &$scalar)| u32::from(*x != 0.0) << i;
+                self.0.iter().enumerate().map(bit).sum()
+            }
+
+            #[inline(always)]
             fn exp2_whole(self) -> Self {
                 const ROUNDER: $scalar = <$scalar as super::real::Real>::ROUNDER;
                 self.map(|n| {

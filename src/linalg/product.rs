@@ -156,27 +156,6 @@ pub(super) fn cover<J: Tiles>(job: &mut J, rows: usize, cols: usize) {
     }
 }
 
-/// A result of one row, one panel wide, in registers from end to end.
-pub(super) trait Row {
-    type V: Vector;
-    /// Compute the row, `NV` registers wide.
-    fn row<const NV: usize>(&mut self);
-}
-
-/// Compute one row, `cols` columns wide.
-#[inline(always)]
-pub(super) fn cover_row<J: Row>(job: &mut J, cols: usize) {
-    macro_rules! sizes {
-        ($($nv:literal)*) => {
-            match registers::<J::V>(cols) {
-                $($nv => if const { $nv * <J::V as Vector>::LANES <= WIDTH } { job.row::<$nv>() })*
-                _ => debug_assert!(false, "a row of {cols} columns is wider than a panel"),
-            }
-        };
-    }
-    sizes! { 1 2 3 4 5 6 7 8 }
-}
-
 /// Rows of a panelled matrix times one panel, over a part of the depth: what [`affine`] and [`transposed`] share.
 struct RowsTimesPanel<V: Vector> {
     left: *const V::Scalar,

@@ -1,255 +1,344 @@
-//! The products with a sparse X: over stored entries, never densified.
+//! The products of the first layer over the [`Entries`] of X.
 //!
-//! Forward, a row of z is the bias plus one row of weights per stored entry. For BP4 the entries of a mini-batch are put in
-//! the order of their columns once, so that each row of the gradient is again a sum over the entries of one column.
+//! Both are made of one step: a row of the result, over a few panels at once, in registers, to which a number times a row
+//! of the right matrix is added for each entry of a list. Forward the list runs along a row of X and the right matrix is
+//! the weights; for BP4 it runs along a column of X and the right matrix is δ. Sums run in the order of the dense products,
+//! without the zeros: the results are the same.
+
+use std::ops::Range;
 
 use super::dispatch::{Isa, Kernel, dispatch};
-use super::panels::{Panels, WIDTH, panel_cols, panel_count};
-use super::product::{Epilogue, Layer, Row, cover_row};
+use super::entries::{Entries, Entry};
+use super::panels::{Panels, WIDTH, panel_count};
+use super::prefetch::prefetch;
+use super::product::{Epilogue, Layer};
 use super::real::Real;
-use super::rows::Rows;
 use super::vector::Vector;
-use crate::error::Error;
 
-/// Indices of a sparse matrix, as SciPy keeps them.
+/// The most that [`panels_at_once`] says for any instruction set: 8 sums hide the latency of two FMA units.
+pub const MAX_PANELS_AT_ONCE: usize = 8;
+
+/// Sums that are held in registers: beside them there is one number of X, a tile of the dense products holds more.
+const fn accumulators<V: Vector>() -> usize {
+    V::MAX_ACCUMULATORS + 2
+}
+
+/// Panels that are taken at once: as many as there are registers for.
+const fn panels_at_once<V: Vector>() -> usize {
+    let panels = accumulators::<V>() / (WIDTH / V::LANES);
+    if panels < MAX_PANELS_AT_ONCE { panels } else { MAX_PANELS_AT_ONCE }
+}
+
+/// Panels of δ that [`outer`] should take at once for so many rows: they are to stay in the L1 cache.
+pub fn panels_of_delta<V: Vector>(rows: usize) -> usize {
+    const L1: usize = 28 << 10;
+    let panel = rows * WIDTH * size_of::<V::Scalar>();
+    (L1 / panel.max(1)).clamp(2, MAX_PANELS_AT_ONCE).min(panels_at_once::<V>())
+}
+
+/// `count` panels in as few groups as registers allow, nearly equal in size.
+#[inline(always)]
+fn groups<V: Vector>(count: usize) -> impl Iterator<Item = Range<usize>> {
+    let groups = count.div_ceil(panels_at_once::<V>());
+    (0..groups).map(move |g| g * count / groups..(g + 1) * count / groups)
+}
+
+/// Rows of a few adjacent panels: where the first one's are, and how many numbers further the next one's.
 #[derive(Clone, Copy)]
-pub enum Indices<'a> {
-    I32(&'a [i32]),
-    I64(&'a [i64]),
+struct Rows<T> {
+    first: *const T,
+    stride: usize,
 }
 
-impl Indices<'_> {
-    pub fn len(&self) -> usize {
-        match self {
-            Indices::I32(s) => s.len(),
-            Indices::I64(s) => s.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Index `i`; a negative one is `usize::MAX`, which no check lets pass.
-    #[inline(always)]
-    pub fn get(&self, i: usize) -> usize {
-        match self {
-            Indices::I32(s) => usize::try_from(s[i]).unwrap_or(usize::MAX),
-            Indices::I64(s) => usize::try_from(s[i]).unwrap_or(usize::MAX),
-        }
-    }
-}
-
-/// A matrix in compressed sparse rows: row r has entries `indptr[r] .. indptr[r + 1]`.
-#[derive(Clone, Copy)]
-pub struct Csr<'a, T> {
-    data: &'a [T],
-    indices: Indices<'a>,
-    indptr: Indices<'a>,
-    cols: usize,
-}
-
-impl<'a, T: Real> Csr<'a, T> {
-    /// Checks that every entry is within the matrix; what is made here can be read without checks of its own.
-    pub fn new(
-        data: &'a [T],
-        indices: Indices<'a>,
-        indptr: Indices<'a>,
-        cols: usize,
-    ) -> Result<Self, Error> {
-        let bad = |what: &str| Err(Error::Sparse { what: what.to_owned() });
-        if indptr.is_empty() || indptr.get(0) != 0 {
-            return bad("indptr must begin with 0");
-        }
-        if data.len() != indices.len() {
-            return bad("data and indices must have the same length");
-        }
-        let last = indptr.len() - 1;
-        if (0..last).any(|r| indptr.get(r) > indptr.get(r + 1)) || indptr.get(last) > data.len() {
-            return bad("indptr must not decrease, and end within data");
-        }
-        if (0..indptr.get(last)).any(|i| indices.get(i) >= cols) {
-            return bad("every index must be at least 0 and less than the number of columns");
-        }
-        Ok(Self { data, indices, indptr, cols })
-    }
-
-    pub fn rows(&self) -> usize {
-        self.indptr.len() - 1
-    }
-
-    pub fn cols(&self) -> usize {
-        self.cols
-    }
-
-    #[inline(always)]
-    fn entries(&self, row: usize) -> std::ops::Range<usize> {
-        self.indptr.get(row)..self.indptr.get(row + 1)
-    }
-
-    pub fn is_finite(&self) -> bool {
-        self.data[..self.indptr.get(self.rows())].iter().all(|x| x.is_finite())
-    }
-}
-
-/// The stored entries of some rows in the order of their columns.
-#[derive(Default)]
-pub struct ByColumn<T> {
-    /// Column c has entries `start[c] .. start[c + 1]`.
-    start: Vec<usize>,
-    row: Vec<u32>,
-    value: Vec<T>,
-}
-
-impl<T: Real> ByColumn<T> {
-    /// Put the entries of `rows` in order; within a column they stay in the order of the rows. Memory once used is kept.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a batch has fewer than 2^32 rows: see `trainer` and `inspect`"
-    )]
-    pub fn fill(&mut self, x: &Csr<'_, T>, rows: Rows<'_>) {
-        self.start.clear();
-        self.start.resize(x.cols + 1, 0);
-        for i in 0..rows.len() {
-            for e in x.entries(rows.get(i)) {
-                self.start[x.indices.get(e) + 1] += 1;
+/// `out` = `init` + Σ value · (row `at` of `right`), a row each, over `panels` panels.
+///
+/// # Safety
+/// For each panel: `right` is readable at every row that an entry names, `init` at one row, `out` is writable at one row.
+#[inline(always)]
+unsafe fn add_rows<V: Vector>(
+    panels: usize,
+    entries: &[Entry<V::Scalar>],
+    right: Rows<V::Scalar>,
+    init: Rows<V::Scalar>,
+    (out, out_stride): (*mut V::Scalar, usize),
+) {
+    macro_rules! sizes {
+        ($($nv:literal: $($panels:literal)*;)*) => {
+            match panels {
+                // Only what the registers of this instruction set can hold is compiled for it.
+                $($($panels if const { $nv * V::LANES == WIDTH && $nv * $panels <= accumulators::<V>() } => {
+                    let mut acc = [[V::zero(); $nv]; $panels];
+                    for (p, acc) in acc.iter_mut().enumerate() {
+                        for (j, acc) in acc.iter_mut().enumerate() {
+                            // SAFETY: one row of each panel, as the caller vouches.
+                            *acc = unsafe { V::load(init.first.add(p * init.stride + j * V::LANES)) };
+                        }
+                    }
+                    for e in entries {
+                        let value = V::splat(e.value);
+                        // SAFETY: a row that the entry names, as the caller vouches.
+                        let row = unsafe { right.first.add(e.at as usize * WIDTH) };
+                        for (p, acc) in acc.iter_mut().enumerate() {
+                            for (j, acc) in acc.iter_mut().enumerate() {
+                                // SAFETY: the same row of each panel.
+                                let w = unsafe { V::load(row.add(p * right.stride + j * V::LANES)) };
+                                *acc = value.mul_add(w, *acc);
+                            }
+                        }
+                    }
+                    for (p, acc) in acc.iter().enumerate() {
+                        for (j, acc) in acc.iter().enumerate() {
+                            // SAFETY: one row of each panel, as the caller vouches.
+                            unsafe { acc.store(out.add(p * out_stride + j * V::LANES)) };
+                        }
+                    }
+                })*)*
+                _ => debug_assert!(false, "no kernel for {panels} panels at once"),
             }
-        }
-        for c in 0..x.cols {
-            self.start[c + 1] += self.start[c];
-        }
-        let count = self.start[x.cols];
-        self.row.clear();
-        self.row.resize(count, 0);
-        self.value.clear();
-        self.value.resize(count, T::ZERO);
-        // `start[c]` runs through column c while it is filled and ends where the next column begins ...
-        for i in 0..rows.len() {
-            for e in x.entries(rows.get(i)) {
-                let next = &mut self.start[x.indices.get(e)];
-                self.row[*next] = i as u32;
-                self.value[*next] = x.data[e];
-                *next += 1;
-            }
-        }
-        // ... so that one step back gives the beginnings again.
-        self.start.rotate_right(1);
-        self.start[0] = 0;
+        };
+    }
+    sizes! {
+        1: 1 2 3 4 5 6 7 8;
+        2: 1 2 3 4 5 6 7 8;
+        4: 1 2 3;
+        8: 1;
     }
 }
 
-struct SparseAffine<'a, T, E> {
-    x: Csr<'a, T>,
-    rows: Rows<'a>,
+struct Affine<'a, T, E> {
+    x: &'a Entries<T>,
     layer: Layer<'a, T>,
     out: &'a mut Panels<T>,
     epilogue: E,
 }
 
-struct SparseRow<'a, V: Vector> {
-    x: Csr<'a, V::Scalar>,
-    row: usize,
-    panel: &'a [V::Scalar],
-    out: &'a mut [V::Scalar],
-}
-
-impl<V: Vector> Row for SparseRow<'_, V> {
-    type V = V;
-
-    #[inline(always)]
-    fn row<const NV: usize>(&mut self) {
-        let bias = self.panel.len() - WIDTH;
-        let mut acc = [V::zero(); NV];
-        for (j, acc) in acc.iter_mut().enumerate() {
-            *acc = V::read(self.panel, bias + j * V::LANES);
-        }
-        for e in self.x.entries(self.row) {
-            let value = V::splat(self.x.data[e]);
-            let weights = &self.panel[self.x.indices.get(e) * WIDTH..][..WIDTH];
-            for (j, acc) in acc.iter_mut().enumerate() {
-                *acc = value.mul_add(V::read(weights, j * V::LANES), *acc);
-            }
-        }
-        for (j, acc) in acc.iter().enumerate() {
-            acc.write(self.out, j * V::LANES);
-        }
-    }
-}
-
-impl<T: Real, E: Epilogue<T>> Kernel<T> for SparseAffine<'_, T, E> {
+impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
-        for panel in 0..panel_count(self.layer.fan_out) {
-            let weights = self.layer.panel(panel);
-            let cols = panel_cols(self.layer.fan_out, panel);
-            let out = self.out.panel_mut(panel);
-            for (i, out) in out.chunks_exact_mut(WIDTH).enumerate() {
-                let row = self.rows.get(i);
-                cover_row(&mut SparseRow::<V> { x: self.x, row, panel: weights, out }, cols);
+        let (x, Layer { fan_in, fan_out, .. }) = (self.x, self.layer);
+        for group in groups::<V>(panel_count(fan_out)) {
+            // All panels of the group are there, with `fan_in` rows of weights and one of biases.
+            let last = self.layer.panel(group.end - 1);
+            let weights = self.layer.panel(group.start);
+            debug_assert!(weights.len() == (fan_in + 1) * WIDTH && last.len() == weights.len());
+            let right = Rows { first: weights.as_ptr(), stride: weights.len() };
+            let bias = Rows { first: weights[fan_in * WIDTH..].as_ptr(), ..right };
+            let out_stride = self.out.panel_stride();
+            let out = self.out.panel_mut(group.start).as_mut_ptr();
+            for chunk in 0..x.chunks() {
+                for row in 0..x.rows() {
+                    let w = x.columns_of(chunk + 1, row);
+                    for p in 0..group.len() {
+                        for k in w.clone() {
+                            prefetch(right.first.wrapping_add(p * right.stride + k * WIDTH));
+                        }
+                    }
+                    let entries = x.in_row(row, chunk);
+                    if entries.is_empty() && chunk > 0 {
+                        continue;
+                    }
+                    // SAFETY: columns of x are rows of weights (fan_in of them, see `affine`); `out` has as many rows as x
+                    // and all panels of the group.
+                    unsafe {
+                        let out = out.add(row * WIDTH);
+                        let sums = Rows { first: out.cast_const(), stride: out_stride };
+                        let init = if chunk == 0 { bias } else { sums };
+                        add_rows::<V>(group.len(), entries, right, init, (out, out_stride));
+                    }
+                }
             }
-            self.epilogue.apply::<V>(panel, out);
+            for panel in group {
+                self.epilogue.apply::<V>(panel, self.out.panel_mut(panel));
+            }
         }
     }
 }
 
-/// z = x w + b for the rows named.
+/// z = x w + b for every row of `x`, the epilogue on each panel of z.
 pub fn affine<T: Real>(
     isa: Isa,
-    x: Csr<'_, T>,
-    rows: Rows<'_>,
+    x: &Entries<T>,
     layer: Layer<'_, T>,
     out: &mut Panels<T>,
     epilogue: impl Epilogue<T>,
 ) {
-    assert!(x.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == rows.len());
-    dispatch(isa, SparseAffine { x, rows, layer, out, epilogue });
+    assert!(x.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == x.rows());
+    dispatch(isa, Affine { x, layer, out, epilogue });
 }
 
-struct SparseGradientRow<'a, V: Vector> {
-    x: &'a ByColumn<V::Scalar>,
-    column: usize,
-    delta: &'a [V::Scalar],
-    gradient: &'a mut [V::Scalar],
-}
-
-impl<V: Vector> Row for SparseGradientRow<'_, V> {
-    type V = V;
-
-    #[inline(always)]
-    fn row<const NV: usize>(&mut self) {
-        let mut acc = [V::zero(); NV];
-        for (j, acc) in acc.iter_mut().enumerate() {
-            *acc = V::read(self.gradient, j * V::LANES);
+/// xᵀ δ for up to 16 columns of `x` and a few panels of outputs, with `resume` added to what `gradient` holds: for each
+/// panel [`WIDTH`] rows of WIDTH numbers, of which as many as there are columns are computed.
+#[inline(always)]
+pub fn outer<V: Vector>(
+    x: &Entries<V::Scalar>,
+    delta: &Panels<V::Scalar>,
+    panels: Range<usize>,
+    columns: Range<usize>,
+    resume: bool,
+    gradient: &mut [V::Scalar],
+) {
+    const BLOCK: usize = WIDTH * WIDTH;
+    let zeros = [V::Scalar::ZERO; WIDTH];
+    assert!(delta.rows() == x.rows() && panels.end <= delta.panel_count());
+    assert!(columns.len() <= WIDTH && gradient.len() >= panels.len() * BLOCK);
+    let right = Rows { first: delta.panel(panels.start).as_ptr(), stride: delta.panel_stride() };
+    for (i, column) in columns.enumerate() {
+        let entries = x.in_column(column);
+        if entries.is_empty() && resume {
+            continue;
         }
-        for e in self.x.start[self.column]..self.x.start[self.column + 1] {
-            let value = V::splat(self.x.value[e]);
-            let delta = &self.delta[self.x.row[e] as usize * WIDTH..][..WIDTH];
-            for (j, acc) in acc.iter_mut().enumerate() {
-                *acc = value.mul_add(V::read(delta, j * V::LANES), *acc);
-            }
-        }
-        for (j, acc) in acc.iter().enumerate() {
-            acc.write(self.gradient, j * V::LANES);
+        // SAFETY: rows of x are rows of delta, all panels are there, and the gradient has a block for each (see above).
+        unsafe {
+            let out = gradient.as_mut_ptr().add(i * WIDTH);
+            let sums = Rows { first: out.cast_const(), stride: BLOCK };
+            let init = if resume { sums } else { Rows { first: zeros.as_ptr(), stride: 0 } };
+            add_rows::<V>(panels.len(), entries, right, init, (out, BLOCK));
         }
     }
 }
 
-/// Add xᵀ δ for columns `first .. first + inputs` of x to `gradient`, `inputs` rows of WIDTH numbers.
-#[inline(always)]
-pub fn outer<V: Vector>(
-    x: &ByColumn<V::Scalar>,
-    delta: &[V::Scalar],
-    first: usize,
-    inputs: usize,
-    cols: usize,
-    gradient: &mut [V::Scalar],
-) {
-    for (i, gradient) in gradient.chunks_exact_mut(WIDTH).take(inputs).enumerate() {
-        let column = first + i;
-        if x.start[column] < x.start[column + 1] {
-            cover_row(&mut SparseGradientRow::<V> { x, column, delta, gradient }, cols);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::product;
+
+    const COLS: [usize; 7] = [1, 15, 16, 63, 64, 65, 200];
+    const NEURONS: [usize; 6] = [1, 16, 17, 100, 113, 240];
+
+    struct Nothing;
+    impl<T: Real> Epilogue<T> for Nothing {
+        #[inline(always)]
+        fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
+    }
+
+    struct Outer<'a, T> {
+        x: &'a Entries<T>,
+        delta: &'a Panels<T>,
+        panels: Range<usize>,
+        columns: Range<usize>,
+        gradient: &'a mut [T],
+    }
+    impl<T: Real> Kernel<T> for Outer<'_, T> {
+        type Output = ();
+        #[inline(always)]
+        fn run<V: Vector<Scalar = T>>(self) {
+            let Outer { x, delta, panels, columns, gradient } = self;
+            if panels.len() <= panels_of_delta::<V>(x.rows()) {
+                outer::<V>(x, delta, panels, columns, true, gradient);
+            } else {
+                for (i, panel) in panels.enumerate() {
+                    let gradient = &mut gradient[i * WIDTH * WIDTH..];
+                    outer::<V>(x, delta, panel..panel + 1, columns.clone(), true, gradient);
+                }
+            }
+        }
+    }
+
+    /// A number in steps of 1/8 that is zero four times out of five, or hardly ever.
+    fn number(i: usize, j: usize, zeros: bool) -> f64 {
+        let hash = (i * 7919 + j * 104_729 + i * j * 31) % 1009;
+        if zeros && !hash.is_multiple_of(5) { 0.0 } else { (hash as f64 - 504.0) / 8.0 }
+    }
+
+    /// Against plain loops; the numbers are such that all sums are exact.
+    fn check<T: Real>(isa: Isa, rows: usize, cols: usize, neurons: usize) {
+        let case = format!("{isa:?} {} {rows} x {cols} x {neurons}", T::NAME);
+        let mut x = Entries::with_capacity(rows, cols, rows * cols, 0.2).unwrap();
+        x.clear();
+        for i in 0..rows {
+            let row: Vec<T> = (0..cols).map(|j| T::of(number(i, j, true))).collect();
+            if i % 3 == 0 {
+                x.push_strided(row.iter().copied());
+            } else {
+                x.push_dense(isa, &row, row.as_ptr());
+            }
+        }
+        x.sort_by_column();
+
+        let mut parameters = vec![T::ZERO; panel_count(neurons) * (cols + 1) * WIDTH];
+        for k in 0..=cols {
+            for n in 0..neurons {
+                let at = ((n / WIDTH) * (cols + 1) + k) * WIDTH + n % WIDTH;
+                parameters[at] = T::of(number(k, n + 1, false) / 8.0);
+            }
+        }
+        let layer = Layer { fan_in: cols, fan_out: neurons, data: &parameters };
+        let mut z = Panels::zeros(rows, neurons).unwrap();
+        affine(isa, &x, layer, &mut z, Nothing);
+        let mut delta = Panels::zeros(rows, neurons).unwrap();
+        for i in 0..rows {
+            for n in 0..neurons {
+                let products =
+                    (0..cols).map(|k| number(i, k, true) * number(k, n + 1, false) / 8.0);
+                let expected = number(cols, n + 1, false) / 8.0 + products.sum::<f64>();
+                assert_eq!(z.get(i, n).as_f64(), expected, "x w + b: {case}");
+                delta.set(i, n, T::of(number(i, n + 2, false)));
+            }
+        }
+
+        for columns in [0..cols.min(WIDTH), cols - 1..cols] {
+            let mut gradient = vec![T::ONE; panel_count(neurons) * WIDTH * WIDTH];
+            let all = 0..panel_count(neurons);
+            let halves = [all.start..all.end / 2, all.end / 2..all.end];
+            for panels in halves.into_iter().filter(|panels| !panels.is_empty()) {
+                let gradient = &mut gradient[panels.start * WIDTH * WIDTH..];
+                let columns = columns.clone();
+                dispatch(isa, Outer { x: &x, delta: &delta, panels, columns, gradient });
+            }
+            for (i, column) in columns.enumerate() {
+                for n in 0..neurons {
+                    let at = (n / WIDTH * WIDTH + i) * WIDTH + n % WIDTH;
+                    let products =
+                        (0..rows).map(|r| number(r, column, true) * number(r, n + 2, false));
+                    let expected = 1.0 + products.sum::<f64>();
+                    assert_eq!(gradient[at].as_f64(), expected, "x^T delta: {case}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kernel_against_plain_loops() {
+        for isa in Isa::all_available() {
+            for rows in [1, 2, 16, 33] {
+                for cols in COLS {
+                    for neurons in NEURONS {
+                        check::<f32>(isa, rows, cols, neurons);
+                        check::<f64>(isa, rows, cols, neurons);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_the_dense_product_to_the_last_bit() {
+        let (rows, cols, neurons) = (9, 300, 40);
+        let value = |i: usize, j: usize| number(i, j, true).sin() as f32;
+        let mut parameters = vec![0.0; panel_count(neurons) * (cols + 1) * WIDTH];
+        for (i, w) in parameters.iter_mut().enumerate() {
+            *w = (i as f32).cos();
+        }
+        let layer = Layer { fan_in: cols, fan_out: neurons, data: &parameters };
+        for isa in Isa::all_available() {
+            let mut dense = Panels::zeros(rows, cols).unwrap();
+            let mut x = Entries::with_capacity(rows, cols, rows * cols, 0.2).unwrap();
+            x.clear();
+            for i in 0..rows {
+                let row: Vec<f32> = (0..cols).map(|j| value(i, j)).collect();
+                dense.set_row(i, &row);
+                x.push_dense(isa, &row, row.as_ptr());
+            }
+            let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
+            product::affine(isa, &dense, layer, &mut z[0], Nothing);
+            affine(isa, &x, layer, &mut z[1], Nothing);
+            for i in 0..rows {
+                for n in 0..neurons {
+                    assert_eq!(z[0].get(i, n).to_bits(), z[1].get(i, n).to_bits(), "{isa:?}");
+                }
+            }
         }
     }
 }

@@ -45,6 +45,8 @@ pub trait Vector:
     fn sqrt(self) -> Self;
     /// 1 where `self` is not zero, else 0 (NaN counts as not zero).
     fn nonzero(self) -> Self;
+    /// Bit i is set where number i is not zero (NaN counts as not zero).
+    fn nonzero_bits(self) -> u32;
     /// 2^self for whole numbers within the exponent range of normal numbers.
     fn exp2_whole(self) -> Self;
 

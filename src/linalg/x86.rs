@@ -14,7 +14,8 @@ macro_rules! x86_vector {
         splat $splat:ident, load $load:ident, store $store:ident,
         add $add:ident, sub $sub:ident, mul $mul:ident, div $div:ident, fma $fma:ident,
         max $max:ident, min $min:ident, sqrt $sqrt:ident,
-        and $and:ident, andnot $andnot:ident, or $or:ident, nonzero |$x:ident| $nonzero:expr, exp2_whole |$low:ident| $exp2:expr,
+        and $and:ident, andnot $andnot:ident, or $or:ident, nonzero |$x:ident| $nonzero:expr,
+        nonzero_bits |$y:ident| $bits:expr, exp2_whole |$low:ident| $exp2:expr,
         transpose $transpose:path
     ) => {
         #[derive(Clone, Copy)]
@@ -132,6 +133,13 @@ macro_rules! x86_vector {
                 let $x = self.0;
                 // SAFETY: see the macro.
                 Self(unsafe { $nonzero })
+            }
+
+            #[inline(always)]
+            fn nonzero_bits(self) -> u32 {
+                let $y = self.0;
+                // SAFETY: see the macro.
+                unsafe { $bits }
             }
 
             #[inline(always)]

@@ -11,8 +11,8 @@ use pyo3::types::PySequence;
 
 use crate::batch::{Data, Input, Targets};
 use crate::error::Error;
+use crate::linalg::csr::{Csr, Indices};
 use crate::linalg::real::Real;
-use crate::linalg::sparse::{Csr, Indices};
 
 /// Whether a call is in float32 or float64: what the weights are.
 #[derive(Clone, Copy, PartialEq, Eq)]
