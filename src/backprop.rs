@@ -9,10 +9,12 @@ use crate::activation::{Activation, Output, softmax};
 use crate::batch::{Data, Input, gather};
 use crate::cost::Cost;
 use crate::error::Error;
+use crate::linalg::bfloat16::Kept;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
+use crate::linalg::operands::{Lane, Operands};
 use crate::linalg::panels::{Aligned, Panels, WIDTH, panel_count};
 use crate::linalg::prefetch::prefetch_slice;
-use crate::linalg::product::{self, Epilogue, Layer};
+use crate::linalg::product::{self, Epilogue, Layer, Scratch};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::sparse::{self, ByColumn};
@@ -31,26 +33,36 @@ pub struct Workspace<T> {
     is_sparse: bool,
     /// Cost of each row, times its weight.
     pub cost: Vec<f64>,
-    /// A panel of transposed weights, see [`product::transposed`].
-    buffer: Aligned<T>,
+    /// Room for the products.
+    pub scratch: Scratch<T>,
+    /// a^l at index l and δ^l at index l - 1 as BP4 multiplies them; empty where it takes them as they are.
+    kept_a: Kept,
+    kept_delta: Kept,
     /// One row of outputs and one of their errors, in whole panels.
     row: Aligned<T>,
 }
 
 impl<T: Real> Workspace<T> {
-    /// Room for `rows` rows in both directions.
-    pub fn new(network: &Network, rows: usize, is_sparse: bool) -> Result<Self, Error> {
+    /// Room for `rows` rows in both directions, with products on `isa`.
+    pub fn new(network: &Network, rows: usize, is_sparse: bool, isa: Isa) -> Result<Self, Error> {
         let mut workspace = Self::forward_only(network, rows, is_sparse)?;
         let allocate = || {
             let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
+            let dense = workspace.a.iter().filter(|a| a.rows() > 0);
+            let widest_input = dense.map(Panels::cols).max()?;
             let widest = network.sizes()[1..].iter().copied().max()?;
             Some((
                 delta.collect::<Option<Vec<_>>>()?,
-                Aligned::zeros(product::buffer_rows(widest))?,
+                Scratch::new(isa, rows, widest_input, widest)?,
             ))
         };
-        (workspace.delta, workspace.buffer) =
-            allocate().ok_or(Error::Memory { what: "a batch" })?;
+        let memory = || Error::Memory { what: "a batch" };
+        (workspace.delta, workspace.scratch) = allocate().ok_or_else(memory)?;
+        if isa.multiplies_bfloat16() {
+            let inputs = &workspace.a[..network.depth()];
+            workspace.kept_a = Kept::with_room_for(inputs).ok_or_else(memory)?;
+            workspace.kept_delta = Kept::with_room_for(&workspace.delta).ok_or_else(memory)?;
+        }
         workspace.cost = vec![0.0; rows];
         Ok(workspace)
     }
@@ -66,16 +78,30 @@ impl<T: Real> Workspace<T> {
             Some((a.collect::<Option<Vec<_>>>()?, Aligned::zeros(2 * outputs)?))
         };
         let (a, row) = allocate().ok_or(Error::Memory { what: "a batch" })?;
-        let buffer = Aligned::zeros(0).ok_or(Error::Memory { what: "a batch" })?;
+        let scratch = Scratch::none().ok_or(Error::Memory { what: "a batch" })?;
         Ok(Self {
             a,
             delta: Vec::new(),
             entries: ByColumn::default(),
             is_sparse,
             cost: Vec::new(),
-            buffer,
+            scratch,
+            kept_a: Kept::default(),
+            kept_delta: Kept::default(),
             row,
         })
+    }
+
+    /// A panel of `a[i]` as BP4 multiplies it.
+    #[inline(always)]
+    fn a_terms<V: Vector<Scalar = T>>(&self, i: usize, panel: usize) -> &[Lane<V>] {
+        V::Operands::kept(&self.a[i], self.kept_a.get(i), panel)
+    }
+
+    /// A panel of `delta[i]` as BP4 multiplies it.
+    #[inline(always)]
+    fn delta_terms<V: Vector<Scalar = T>>(&self, i: usize, panel: usize) -> &[Lane<V>] {
+        V::Operands::kept(&self.delta[i], self.kept_delta.get(i), panel)
     }
 
     /// Use the first `rows` rows from now on.
@@ -136,7 +162,10 @@ pub fn forward<T: Real>(
             Input::Sparse(x) if l == 1 => {
                 sparse::affine(isa, *x, rows, layer, &mut after[0], sigma)
             }
-            _ => product::affine(isa, &before[l - 1], layer, &mut after[0], sigma),
+            _ => {
+                let scratch = &mut workspace.scratch;
+                product::affine(isa, &before[l - 1], layer, scratch, &mut after[0], sigma);
+            }
         }
     }
     if network.output == Output::Softmax {
@@ -178,22 +207,17 @@ pub fn backward<T: Real>(
 ) {
     output_delta(network, isa, cost, data, rows, workspace);
     for l in (1..network.depth()).rev() {
-        let Workspace { a, delta, buffer, .. } = &mut *workspace;
+        let Workspace { a, delta, scratch, .. } = &mut *workspace;
         let (delta, next) = delta.split_at_mut(l);
         let next_layer = network.layer(parameters, l + 1);
-        hidden_delta(
-            isa,
-            network.hidden,
-            next_layer,
-            &next[0],
-            &a[l],
-            buffer.as_mut_slice(),
-            &mut delta[l - 1],
-        );
+        hidden_delta(isa, network.hidden, next_layer, &next[0], &a[l], scratch, &mut delta[l - 1]);
     }
     if let Input::Sparse(x) = &data.x {
         workspace.entries.fill(x, rows);
     }
+    let Workspace { a, delta, kept_a, kept_delta, .. } = workspace;
+    kept_a.keep(isa, a);
+    kept_delta.keep(isa, delta);
 }
 
 /// BP1: δ^L = ∇_a C ⊙ σ'(z^L), times the weight of the row; and the cost of each row.
@@ -255,11 +279,11 @@ pub fn hidden_delta<T: Real>(
     next_layer: Layer<'_, T>,
     next_delta: &Panels<T>,
     a: &Panels<T>,
-    buffer: &mut [T],
+    scratch: &mut Scratch<T>,
     delta: &mut Panels<T>,
 ) {
     let times_sigma_prime = TimesSigmaPrime { sigma, a };
-    product::transposed(isa, next_delta, next_layer, buffer, delta, times_sigma_prime);
+    product::transposed(isa, next_delta, next_layer, scratch, delta, times_sigma_prime);
 }
 
 /// BP3: ∂C/∂b^l = δ^l, summed over the rows of the batch; with `resume` added to `gradient`.
@@ -295,7 +319,8 @@ pub fn weight_gradient<V: Vector>(
             let first = inputs * WIDTH;
             sparse::outer::<V>(&w.entries, delta, first, block.rows, block.cols, gradient);
         } else {
-            let a = w.a[block.layer - 1].panel(inputs);
+            let a = w.a_terms::<V>(block.layer - 1, inputs);
+            let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
             product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
         }
     }

@@ -46,7 +46,7 @@ pub fn inspect<T: Real>(
         // More rows than the sorted entries can number.
         return Err(Error::Memory { what: "a batch" });
     }
-    let mut workspace = Workspace::new(network, n, is_sparse)?;
+    let mut workspace = Workspace::new(network, n, is_sparse, isa)?;
     forward(network, parameters, isa, &data.x, rows, &mut workspace);
     backward(network, parameters, isa, cost, data, rows, &mut workspace);
 
@@ -58,7 +58,10 @@ pub fn inspect<T: Real>(
             Input::Sparse(x) if l == 1 => {
                 sparse::affine(isa, *x, rows, layer, &mut out, ApplySigma(None));
             }
-            _ => product::affine(isa, &workspace.a[l - 1], layer, &mut out, ApplySigma(None)),
+            _ => {
+                let Workspace { a, scratch, .. } = &mut workspace;
+                product::affine(isa, &a[l - 1], layer, scratch, &mut out, ApplySigma(None));
+            }
         }
         z.push(matrix(&out)?);
     }

@@ -86,11 +86,13 @@ impl<T: Real> Workspaces<T> {
         rows: usize,
         threads: usize,
         is_sparse: bool,
+        isa: Isa,
     ) -> Result<&mut [Workspace<T>], Error> {
         if self.each.len() != threads || self.rows < rows || self.is_sparse != is_sparse {
             *self = Self::none();
-            let most = rows.div_ceil(threads);
-            let each = (0..threads).map(|_| Workspace::new(network, most, is_sparse));
+            // The threads' shares are of whole pairs of rows.
+            let most = 2 * rows.div_ceil(2 * threads);
+            let each = (0..threads).map(|_| Workspace::new(network, most, is_sparse, isa));
             *self = Self { each: each.collect::<Result<_, _>>()?, rows, is_sparse };
         }
         Ok(&mut self.each)
@@ -106,8 +108,10 @@ impl<T: Real> Pass<'_, '_, T> {
         rows: Rows<'_>,
         workspaces: &mut [Workspace<T>],
     ) -> usize {
-        let active = workspaces.len().min(team.threads()).min(rows.len());
-        let bound = |thread: usize| thread * rows.len() / active;
+        // Pairs of rows stay together: a product of bfloat16 numbers sums over two rows at a time.
+        let pairs = rows.len().div_ceil(2);
+        let active = workspaces.len().min(team.threads()).min(pairs);
+        let bound = |thread: usize| (2 * (thread * pairs / active)).min(rows.len());
         team.each(&mut workspaces[..active], |thread, workspace| {
             let own = rows.slice(bound(thread), bound(thread + 1) - bound(thread));
             let Pass { network, isa, cost, data } = *self;
@@ -226,6 +230,7 @@ impl<T: Real> Trainer<T> {
     /// Use another instruction set than the best; the results may differ in the last bits.
     pub fn set_isa(&mut self, isa: Isa) {
         self.isa = isa;
+        self.workspaces = Workspaces::none();
     }
 
     pub fn network(&self) -> &Network {
@@ -297,7 +302,7 @@ impl<T: Real> Trainer<T> {
         team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let ends = self.network.share_out(team.threads());
-            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse)?;
+            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse, self.isa)?;
             let mut total = Loss::default();
             let mut first = 0;
             while first < all.len() {
@@ -464,7 +469,7 @@ impl<T: Real> Objective<T> {
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let ends = self.network.share_out(team.threads());
-            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse)?;
+            self.workspaces.prepare(&self.network, at_once, team.threads(), is_sparse, self.isa)?;
             let mut cost = 0.0;
             let mut done = 0;
             while done < rows {
