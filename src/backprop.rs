@@ -11,11 +11,13 @@ use crate::activation::{Activation, Output, softmax};
 use crate::batch::{Data, Input, Layout, gather, gather_entries};
 use crate::cost::Cost;
 use crate::error::Error;
+use crate::linalg::bfloat16::Kept;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
 use crate::linalg::entries::Entries;
+use crate::linalg::operands::{Lane, Operands};
 use crate::linalg::panels::{Aligned, Panels, WIDTH, panel_count};
 use crate::linalg::prefetch::prefetch_slice;
-use crate::linalg::product::{self, Epilogue, Layer};
+use crate::linalg::product::{self, Epilogue, Layer, Scratch};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::sparse::{self, MAX_PANELS_AT_ONCE, panels_of_delta};
@@ -33,30 +35,41 @@ pub struct Workspace<T> {
     pub delta: Vec<Panels<T>>,
     /// Cost of each row, times its weight.
     pub cost: Vec<f64>,
-    /// A panel of transposed weights, see [`product::transposed`].
-    buffer: Aligned<T>,
+    /// Room for the products.
+    pub scratch: Scratch<T>,
+    /// a^l at index l and δ^l at index l - 1 as BP4 multiplies them; empty where it takes them as they are.
+    kept_a: Kept,
+    kept_delta: Kept,
     /// One row of outputs and one of their errors, in whole panels.
     row: Aligned<T>,
 }
 
 impl<T: Real> Workspace<T> {
-    /// Room for `rows` rows of `x` in both directions.
+    /// Room for `rows` rows of `x` in both directions, with products on `isa`.
     pub fn new(
         network: &Network,
         x: &Input<'_, T>,
         rows: usize,
         layout: Layout,
+        isa: Isa,
     ) -> Result<Self, Error> {
         let mut workspace = Self::forward_only(network, x, rows, layout)?;
         let allocate = || {
             let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
+            let dense = workspace.a.iter().filter(|a| a.rows() > 0);
+            let widest_input = dense.map(Panels::cols).max()?;
             let widest = network.sizes()[1..].iter().copied().max()?;
             Some((
                 delta.collect::<Option<Vec<_>>>()?,
-                Aligned::zeros(product::buffer_rows(widest))?,
+                Scratch::new(isa, rows, widest_input, widest)?,
             ))
         };
-        (workspace.delta, workspace.buffer) = allocate().ok_or(Self::MEMORY)?;
+        (workspace.delta, workspace.scratch) = allocate().ok_or(Self::MEMORY)?;
+        if isa.multiplies_bfloat16() {
+            let inputs = &workspace.a[..network.depth()];
+            workspace.kept_a = Kept::with_room_for(inputs).ok_or(Self::MEMORY)?;
+            workspace.kept_delta = Kept::with_room_for(&workspace.delta).ok_or(Self::MEMORY)?;
+        }
         workspace.cost = vector_of(0.0, rows, "a batch")?;
         Ok(workspace)
     }
@@ -82,10 +95,19 @@ impl<T: Real> Workspace<T> {
         });
         let allocate = || {
             let outputs = panel_count(network.outputs());
-            Some((a.collect::<Option<Vec<_>>>()?, Aligned::zeros(0)?, Aligned::zeros(2 * outputs)?))
+            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, Aligned::zeros(2 * outputs)?))
         };
-        let (a, buffer, row) = allocate().ok_or(Self::MEMORY)?;
-        Ok(Self { a, entries, delta: Vec::new(), cost: Vec::new(), buffer, row })
+        let (a, scratch, row) = allocate().ok_or(Self::MEMORY)?;
+        Ok(Self {
+            a,
+            entries,
+            delta: Vec::new(),
+            cost: Vec::new(),
+            scratch,
+            kept_a: Kept::default(),
+            kept_delta: Kept::default(),
+            row,
+        })
     }
 
     const MEMORY: Error = Error::Memory { what: "a batch" };
@@ -97,12 +119,31 @@ impl<T: Real> Workspace<T> {
     }
 
     /// z^l of the rows that [`forward`] has just seen.
-    pub fn z(&self, network: &Network, parameters: &[T], isa: Isa, l: usize) -> Option<Panels<T>> {
+    pub fn z(
+        &mut self,
+        network: &Network,
+        parameters: &[T],
+        isa: Isa,
+        l: usize,
+    ) -> Option<Panels<T>> {
+        let Self { a, entries, scratch, .. } = self;
         let layer = network.layer(parameters, l);
-        let mut z = Panels::zeros(self.a[l].rows(), layer.fan_out)?;
-        let entries = self.entries.as_ref().filter(|_| l == 1);
-        weighted_input(isa, layer, &self.a[l - 1], entries, &mut z, ApplySigma(None));
+        let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
+        let entries = entries.as_ref().filter(|_| l == 1);
+        weighted_input(isa, layer, &a[l - 1], entries, scratch, &mut z, ApplySigma(None));
         Some(z)
+    }
+
+    /// A panel of `a[i]` as BP4 multiplies it.
+    #[inline(always)]
+    fn a_terms<V: Vector<Scalar = T>>(&self, i: usize, panel: usize) -> &[Lane<V>] {
+        V::Operands::kept(&self.a[i], self.kept_a.get(i), panel)
+    }
+
+    /// A panel of `delta[i]` as BP4 multiplies it.
+    #[inline(always)]
+    fn delta_terms<V: Vector<Scalar = T>>(&self, i: usize, panel: usize) -> &[Lane<V>] {
+        V::Operands::kept(&self.delta[i], self.kept_delta.get(i), panel)
     }
 
     /// Use the first `rows` rows from now on.
@@ -161,9 +202,10 @@ pub fn forward<T: Real>(
             Output::Softmax => None,
         });
         let layer = network.layer(parameters, l);
-        let (before, after) = workspace.a.split_at_mut(l);
-        let entries = workspace.entries.as_ref().filter(|_| l == 1);
-        weighted_input(isa, layer, &before[l - 1], entries, &mut after[0], sigma);
+        let Workspace { a, entries, scratch, .. } = &mut *workspace;
+        let (before, after) = a.split_at_mut(l);
+        let entries = entries.as_ref().filter(|_| l == 1);
+        weighted_input(isa, layer, &before[l - 1], entries, scratch, &mut after[0], sigma);
     }
     if network.output == Output::Softmax {
         let Workspace { a, row, .. } = workspace;
@@ -177,12 +219,13 @@ fn weighted_input<T: Real>(
     layer: Layer<'_, T>,
     a: &Panels<T>,
     entries: Option<&Entries<T>>,
+    scratch: &mut Scratch<T>,
     z: &mut Panels<T>,
     sigma: ApplySigma,
 ) {
     match entries {
         Some(x) => sparse::affine(isa, x, layer, z, sigma),
-        None => product::affine(isa, a, layer, z, sigma),
+        None => product::affine(isa, a, layer, scratch, z, sigma),
     }
 }
 
@@ -219,22 +262,17 @@ pub fn backward<T: Real>(
 ) {
     output_delta(network, isa, cost, data, rows, workspace);
     for l in (1..network.depth()).rev() {
-        let Workspace { a, delta, buffer, .. } = &mut *workspace;
+        let Workspace { a, delta, scratch, .. } = &mut *workspace;
         let (delta, next) = delta.split_at_mut(l);
         let next_layer = network.layer(parameters, l + 1);
-        hidden_delta(
-            isa,
-            network.hidden,
-            next_layer,
-            &next[0],
-            &a[l],
-            buffer.as_mut_slice(),
-            &mut delta[l - 1],
-        );
+        hidden_delta(isa, network.hidden, next_layer, &next[0], &a[l], scratch, &mut delta[l - 1]);
     }
     if let Some(entries) = &mut workspace.entries {
         entries.sort_by_column();
     }
+    let Workspace { a, delta, kept_a, kept_delta, .. } = workspace;
+    kept_a.keep(isa, a);
+    kept_delta.keep(isa, delta);
 }
 
 /// BP1: δ^L = ∇_a C ⊙ σ'(z^L), times the weight of the row; and the cost of each row.
@@ -296,11 +334,11 @@ pub fn hidden_delta<T: Real>(
     next_layer: Layer<'_, T>,
     next_delta: &Panels<T>,
     a: &Panels<T>,
-    buffer: &mut [T],
+    scratch: &mut Scratch<T>,
     delta: &mut Panels<T>,
 ) {
     let times_sigma_prime = TimesSigmaPrime { sigma, a };
-    product::transposed(isa, next_delta, next_layer, buffer, delta, times_sigma_prime);
+    product::transposed(isa, next_delta, next_layer, scratch, delta, times_sigma_prime);
 }
 
 /// BP3: ∂C/∂b^l = δ^l, summed over the rows of the batch; with `resume` added to `gradient`.
@@ -336,7 +374,8 @@ pub fn weight_gradient<V: Vector>(
                 sparse::outer::<V>(entries, delta, panels.clone(), columns, resume, gradient);
             }
             _ => {
-                let (a, delta) = (w.a[block.layer - 1].panel(inputs), delta.panel(block.panel));
+                let a = w.a_terms::<V>(block.layer - 1, inputs);
+                let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
                 product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
             }
         }

@@ -42,8 +42,8 @@ impl<T: Real> Input<'_, T> {
         }
     }
 
-    /// How a workspace of `network` should keep rows of this X, of which it takes `at_once`.
-    pub fn layout(&self, network: &Network, at_once: usize) -> Layout {
+    /// How a workspace of `network` should keep rows of this X, of which it takes `at_once`, for products on `isa`.
+    pub fn layout(&self, network: &Network, at_once: usize, isa: Isa) -> Layout {
         let density = match self {
             Input::Sparse(x) => x.len() as f64 / (x.rows() as f64 * x.cols() as f64).max(1.0),
             Input::Dense(_)
@@ -55,8 +55,10 @@ impl<T: Real> Input<'_, T> {
             }
             Input::Dense(x) => density_of_some(*x),
         };
+        // Products over entries are of numbers as they are.
+        let most = if isa.multiplies_bfloat16() { MOSTLY_ZEROS / 2.0 } else { MOSTLY_ZEROS };
         match self {
-            Input::Dense(_) if density > MOSTLY_ZEROS => Layout::Panels,
+            Input::Dense(_) if density > most => Layout::Panels,
             // A power of two, so that batches of like data have the same layout.
             _ => Layout::Entries { density: density.clamp(1e-9, 1.0).log2().ceil().exp2() },
         }

@@ -15,6 +15,9 @@ pub enum Error {
     #[error("cost {cost:?} does not go with output activation {output:?}; the pairs are {pairs}")]
     Pair { cost: String, output: String, pairs: String },
 
+    #[error("compute=\"bfloat16\" needs {needed}, but {has}; {way_out}")]
+    Compute { needed: &'static str, has: String, way_out: &'static str },
+
     #[error("X is not a valid CSR matrix: {what}")]
     Sparse { what: String },
 

@@ -43,9 +43,9 @@ pub fn inspect<T: Real>(
     // All rows are in it at once.
     let layout = match data.x {
         Input::Dense(_) => Layout::Panels,
-        Input::Sparse(_) => data.x.layout(network, n),
+        Input::Sparse(_) => data.x.layout(network, n, isa),
     };
-    let mut workspace = Workspace::new(network, &data.x, n, layout)?;
+    let mut workspace = Workspace::new(network, &data.x, n, layout, isa)?;
     forward(network, parameters, isa, &data.x, rows, &mut workspace);
     backward(network, parameters, isa, cost, data, rows, &mut workspace);
 

@@ -32,6 +32,7 @@
 pub mod activation;
 pub mod backprop;
 pub mod batch;
+pub mod compute;
 pub mod cost;
 pub mod error;
 pub mod format;

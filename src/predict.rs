@@ -38,13 +38,13 @@ pub fn predict<T: Real>(
     let useful = network.work_per_row(1.0).saturating_mul(rows) / WORK_PER_THREAD;
     let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let own_rows = rows.div_ceil(threads);
-    let layout = x.layout(network, ROWS_AT_ONCE.min(own_rows));
+    let isa = Isa::best();
+    let layout = x.layout(network, ROWS_AT_ONCE.min(own_rows), isa);
     let mut parts = Vec::new();
     for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
         let at_once = ROWS_AT_ONCE.min(own_rows);
         parts.push((i * own_rows, out, Workspace::forward_only(network, x, at_once, layout)?));
     }
-    let isa = Isa::best();
     team::with(threads, |team| {
         // Fewer threads than hoped for take several parts each.
         for parts in parts.chunks_mut(team.threads()) {

@@ -96,11 +96,13 @@ impl<T: Real> Workspaces<T> {
         rows: usize,
         threads: usize,
         layout: Layout,
+        isa: Isa,
     ) -> Result<(), Error> {
-        let most = rows.div_ceil(threads);
+        // The threads' shares are of whole pairs of rows.
+        let most = 2 * rows.div_ceil(2 * threads);
         if self.each.len() != threads || self.rows < rows || self.layout != layout {
             *self = Self::none();
-            let each = (0..threads).map(|_| Workspace::new(network, x, most, layout));
+            let each = (0..threads).map(|_| Workspace::new(network, x, most, layout, isa));
             *self = Self { each: each.collect::<Result<_, _>>()?, rows, layout };
         }
         self.each.iter_mut().try_for_each(|workspace| workspace.prepare(x, most))
@@ -116,8 +118,10 @@ impl<T: Real> Pass<'_, '_, T> {
         rows: Rows<'_>,
         workspaces: &mut [Workspace<T>],
     ) -> usize {
-        let active = workspaces.len().min(team.threads()).min(rows.len());
-        let bound = |thread: usize| thread * rows.len() / active;
+        // Pairs of rows stay together: a product of bfloat16 numbers sums over two rows at a time.
+        let pairs = rows.len().div_ceil(2);
+        let active = workspaces.len().min(team.threads()).min(pairs);
+        let bound = |thread: usize| (2 * (thread * pairs / active)).min(rows.len());
         team.each(&mut workspaces[..active], |thread, workspace| {
             let own = rows.slice(bound(thread), bound(thread + 1) - bound(thread));
             let Pass { network, isa, cost, data } = *self;
@@ -236,6 +240,7 @@ impl<T: Real> Trainer<T> {
     /// Use another instruction set than the best; the results may differ in the last bits.
     pub fn set_isa(&mut self, isa: Isa) {
         self.isa = isa;
+        self.workspaces = Workspaces::none();
     }
 
     pub fn network(&self) -> &Network {
@@ -297,7 +302,7 @@ impl<T: Real> Trainer<T> {
         }
         let batch_size = batch_size.min(all.len());
         let at_once = rows_at_once(&self.network, batch_size);
-        let layout = data.x.layout(&self.network, at_once);
+        let layout = data.x.layout(&self.network, at_once, self.isa);
         let threads = useful_threads(&self.network, layout, at_once, threads);
         if at_once < batch_size && self.gradient.as_slice().is_empty() {
             self.gradient = self.network.zeros()?;
@@ -306,8 +311,9 @@ impl<T: Real> Trainer<T> {
 
         team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
-            let ends = self.network.share_out(team.threads(), layout);
-            self.workspaces.prepare(&self.network, &data.x, at_once, team.threads(), layout)?;
+            let (network, threads) = (&self.network, team.threads());
+            let ends = network.share_out(threads, layout);
+            self.workspaces.prepare(network, &data.x, at_once, threads, layout, self.isa)?;
             let mut total = Loss::default();
             let mut first = 0;
             while first < all.len() {
@@ -467,14 +473,15 @@ impl<T: Real> Objective<T> {
             },
         );
         let at_once = rows_at_once(&self.network, rows);
-        let layout = data.x.layout(&self.network, at_once);
+        let layout = data.x.layout(&self.network, at_once, self.isa);
         let threads = useful_threads(&self.network, layout, at_once, threads);
         let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
 
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
-            let ends = self.network.share_out(team.threads(), layout);
-            self.workspaces.prepare(&self.network, &data.x, at_once, team.threads(), layout)?;
+            let (network, threads) = (&self.network, team.threads());
+            let ends = network.share_out(threads, layout);
+            self.workspaces.prepare(network, &data.x, at_once, threads, layout, self.isa)?;
             let mut cost = 0.0;
             let mut done = 0;
             while done < rows {

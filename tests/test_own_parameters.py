@@ -147,9 +147,3 @@ def test_any_number_of_threads_gives_the_same(digits, solver):
         for one, two in zip(fits[0].coefs_, other.coefs_, strict=True):
             assert_array_equal(one, two)
         assert_array_equal(fits[0].predict_proba(X), other.predict_proba(X))
-
-
-def test_compute_has_no_other_choice_yet(digits):
-    X, y = digits
-    with pytest.raises(ValueError, match="'compute' parameter of MLPClassifier must be None"):
-        MLPClassifier(compute="bfloat16").fit(X, y)

@@ -64,7 +64,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "init": [StrOptions(set(_init.INIT))],
         "n_threads": [None, Interval(Integral, 1, None, closed="left")],
-        "compute": [None],
+        "compute": [None, StrOptions({"bfloat16"})],
     }
 
     @abstractmethod
@@ -109,14 +109,19 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            For data that does not fit together, and if training diverged. A model that was fitted before stays as it
-            was.
+            For data that does not fit together, if `compute` cannot be had, and if training diverged. A model that was
+            fitted before stays as it was.
         """
         return self._fit(self._copy(), X, y, sample_weight, incremental=False)
 
     def _fit(self, model: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
         """Train ``model``, a copy of self, then take over what it learnt."""
         hidden = _hidden_sizes(model.hidden_layer_sizes)
+        if model.solver == "lbfgs" and model.compute is not None:
+            raise ValueError(
+                f"solver='lbfgs' needs exact gradients, which compute={model.compute!r} does not give. "
+                "Use compute=None, or another solver."
+            )
         first = not hasattr(model, "coefs_") or (not model.warm_start and not incremental)
         report = callbacks_of(self, None if incremental else (X, y, sample_weight))
         X, y = model._encode(X, y, incremental=incremental, reset=first)

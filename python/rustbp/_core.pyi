@@ -73,7 +73,12 @@ class Trainer:
         state: Mapping[str, Any] | None = None,
         n_threads: int | None = None,
         compute: str | None = None,
-    ) -> Trainer: ...
+    ) -> Trainer:
+        """Parameters as the arrays say, in their dtype, float32 or float64.
+
+        ``compute``: None, or ``"bfloat16"``, which rounds what the matrix products multiply to bfloat16, and
+        is a ``ValueError`` for float64 and on a processor without AVX512-BF16.
+        """
     learning_rate: float
     """The step size before Adam's bias correction; set it between epochs to follow a schedule."""
     def epoch(

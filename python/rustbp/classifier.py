@@ -113,8 +113,12 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     n_threads : int or None, default=None
         Threads of the core; None is ``rustbp.get_num_threads()``. Results do not depend on it.
 
-    compute : None
-        Number type of the matrix products: that of X. No other choice exists yet.
+    compute : {None, 'bfloat16'}, default=None
+        What the matrix products of training multiply. None: numbers of the type of X. 'bfloat16': numbers
+        rounded to 8 significant bits, while sums, weights, activations and updates stay float32; this is
+        faster where layers are wide. It needs float32 data, a processor with AVX512-BF16, and another
+        solver than 'lbfgs'; else `fit` and `partial_fit` raise ValueError. Sparse rows are multiplied
+        in float32, and so is all that `predict` does.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ use super::vector::Vector;
 use super::x86::{transpose_f32, transpose_f64, x86_vector};
 
 x86_vector!(
-    F32x8, __m256, f32, lanes 8, accumulators 12,
+    F32x8, __m256, f32, lanes 8, accumulators 12, operands F32x8,
     splat _mm256_set1_ps, load _mm256_loadu_ps, store _mm256_storeu_ps,
     add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps, div _mm256_div_ps, fma _mm256_fmadd_ps,
     max _mm256_max_ps, min _mm256_min_ps, sqrt _mm256_sqrt_ps,
@@ -29,7 +29,7 @@ x86_vector!(
 );
 
 x86_vector!(
-    F64x4, __m256d, f64, lanes 4, accumulators 12,
+    F64x4, __m256d, f64, lanes 4, accumulators 12, operands F64x4,
     splat _mm256_set1_pd, load _mm256_loadu_pd, store _mm256_storeu_pd,
     add _mm256_add_pd, sub _mm256_sub_pd, mul _mm256_mul_pd, div _mm256_div_pd, fma _mm256_fmadd_pd,
     max _mm256_max_pd, min _mm256_min_pd, sqrt _mm256_sqrt_pd,

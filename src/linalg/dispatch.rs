@@ -13,6 +13,12 @@ pub enum Isa {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512 with matrix products of bfloat16 numbers, only where asked for: see [`bfloat16`](super::bfloat16).
+    #[cfg(target_arch = "x86_64")]
+    Bfloat16,
+    /// The same in plain arithmetic.
+    #[cfg(test)]
+    Bfloat16Model,
 }
 
 impl Isa {
@@ -23,6 +29,10 @@ impl Isa {
             Isa::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16 => "bfloat16",
+            #[cfg(test)]
+            Isa::Bfloat16Model => "bfloat16 model",
         }
     }
 
@@ -38,10 +48,38 @@ impl Isa {
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16 => {
+                Isa::Avx512.available()
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512bf16")
+            }
+            #[cfg(test)]
+            Isa::Bfloat16Model => true,
         }
     }
 
-    /// All that this processor has, the slowest first.
+    /// Matrix products of bfloat16 numbers, where this processor has them.
+    pub fn bfloat16() -> Option<Isa> {
+        #[cfg(target_arch = "x86_64")]
+        if Isa::Bfloat16.available() {
+            return Some(Isa::Bfloat16);
+        }
+        None
+    }
+
+    /// Whether matrix products multiply bfloat16 numbers.
+    pub fn multiplies_bfloat16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16 => true,
+            #[cfg(test)]
+            Isa::Bfloat16Model => true,
+            _ => false,
+        }
+    }
+
+    /// All that this processor has for numbers as they are, the slowest first.
     pub fn all_available() -> impl Iterator<Item = Isa> {
         [
             Isa::Portable,
@@ -52,6 +90,12 @@ impl Isa {
         ]
         .into_iter()
         .filter(|isa| isa.available())
+    }
+
+    /// All that multiply bfloat16 numbers on this processor, for tests.
+    #[cfg(test)]
+    pub fn all_bfloat16() -> impl Iterator<Item = Isa> {
+        [Isa::Bfloat16Model].into_iter().chain(Isa::bfloat16())
     }
 
     /// The best that this processor has, or what the environment variable `RUSTBP_KERNEL` names, if it has that.
@@ -80,6 +124,11 @@ pub trait Kernel<T: Real> {
 #[inline]
 pub fn dispatch<T: Real, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
     match isa {
+        #[cfg(test)]
+        Isa::Bfloat16Model => kernel.run::<T::Bfloat16Model>(),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the function enables, as asked just here.
+        Isa::Bfloat16 if isa.available() => unsafe { run_bfloat16(kernel) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the processor has what the function enables, as asked just here.
         Isa::Avx512 if isa.available() => unsafe { run_avx512(kernel) },
@@ -100,4 +149,10 @@ fn run_avx2<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
 fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
     kernel.run::<T::Avx512>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512bf16,avx512bw,avx512f,avx512dq,avx2,fma")]
+fn run_bfloat16<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
+    kernel.run::<T::Bfloat16>()
 }

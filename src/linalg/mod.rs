@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `real`, `vector` | the two number types; what a kernel may do with a register |
 //! | `portable`, `avx2`, `avx512` | the registers of each instruction set |
+//! | `avx512bf16`, `bfloat16` | pairs of bfloat16 numbers and their products |
+//! | `operands` | what a product multiplies: numbers, or pairs of bfloat16 numbers |
 //! | `dispatch` | picks an instruction set at run time |
 //! | `math` | e^x, logistic, tanh |
 //! | `panels` | matrices as panels of [`WIDTH`](panels::WIDTH) columns |
@@ -15,11 +17,13 @@
 //! | `team` | threads for the length of a call |
 //! | `denormals` | no slow arithmetic on denormal numbers |
 
+pub mod bfloat16;
 pub mod csr;
 pub mod denormals;
 pub mod dispatch;
 pub mod entries;
 pub mod math;
+pub mod operands;
 pub mod panels;
 pub mod prefetch;
 pub mod product;
@@ -33,6 +37,10 @@ pub mod vector;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512bf16;
+#[cfg(test)]
+pub mod bfloat16_model;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;

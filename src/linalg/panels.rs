@@ -6,8 +6,6 @@
 //! activations, where they meet only those zeros.
 
 use super::prefetch::{LINE, prefetch};
-use super::real::Real;
-
 /// Columns of a panel: one cache line of f32, two of f64.
 pub const WIDTH: usize = 16;
 
@@ -16,21 +14,22 @@ pub const WIDTH: usize = 16;
 #[repr(C, align(64))]
 struct Row<T>([T; WIDTH]);
 
-/// Numbers in rows of [`WIDTH`], aligned to cache lines.
+/// Numbers, or pairs of them, in rows of [`WIDTH`], aligned to cache lines.
 #[derive(Clone)]
 pub struct Aligned<T>(Vec<Row<T>>);
 
-impl<T: Real> Aligned<T> {
+impl<T: Copy + Default> Aligned<T> {
     /// `rows` rows of zeros, or None where memory is refused.
     pub fn zeros(rows: usize) -> Option<Self> {
         let mut data = Vec::new();
         data.try_reserve_exact(rows).ok()?;
-        data.resize(rows, Row([T::ZERO; WIDTH]));
+        data.resize(rows, Row([T::default(); WIDTH]));
         Some(Self(data))
     }
 
     pub fn as_slice(&self) -> &[T] {
-        // SAFETY: a Row is WIDTH numbers without padding (WIDTH numbers of 4 or 8 bytes are a multiple of its alignment).
+        const { assert!(size_of::<Row<T>>() == size_of::<[T; WIDTH]>()) };
+        // SAFETY: a Row is WIDTH numbers without padding, as just asserted.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * WIDTH) }
     }
 
@@ -61,7 +60,7 @@ pub fn panel_cols(cols: usize, panel: usize) -> usize {
     (cols - panel * WIDTH).min(WIDTH)
 }
 
-impl<T: Real> Panels<T> {
+impl<T: Copy + Default> Panels<T> {
     /// Zeros, or None where memory is refused.
     pub fn zeros(capacity: usize, cols: usize) -> Option<Self> {
         let stride = capacity | 1;
@@ -85,6 +84,12 @@ impl<T: Real> Panels<T> {
     pub fn set_rows(&mut self, rows: usize) {
         assert!(rows <= self.stride);
         self.rows = rows;
+    }
+
+    /// Hold a matrix of another size from now on, which is no larger; its contents are not those of before.
+    pub fn set_size(&mut self, rows: usize, cols: usize) {
+        assert!(rows <= self.stride && panel_count(cols) * self.stride <= self.data.0.len());
+        (self.rows, self.cols) = (rows, cols);
     }
 
     /// Numbers between the beginnings of two panels.

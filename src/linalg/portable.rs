@@ -8,9 +8,12 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use super::vector::Vector;
 
 macro_rules! portable {
-    ($name:ident, $scalar:ty, $lanes:literal, $mantissa:literal) => {
+    (
+        $name:ident, $scalar:ty, $lanes:literal, $mantissa:literal, operands $operands:ty,
+        mul_add |$x:ident, $a:ident, $b:ident| $mul_add:expr
+    ) => {
         #[derive(Clone, Copy)]
-        pub struct $name([$scalar; $lanes]);
+        pub struct $name(pub(super) [$scalar; $lanes]);
 
         impl $name {
             #[inline(always)]
@@ -66,6 +69,7 @@ macro_rules! portable {
 
         impl Vector for $name {
             type Scalar = $scalar;
+            type Operands = $operands;
             const LANES: usize = $lanes;
             const MAX_ACCUMULATORS: usize = 12;
 
@@ -87,8 +91,9 @@ macro_rules! portable {
             }
 
             #[inline(always)]
-            fn mul_add(self, a: Self, b: Self) -> Self {
-                self * a + b
+            fn mul_add(self, $a: Self, $b: Self) -> Self {
+                let $x = self;
+                $mul_add
             }
 
             #[inline(always)]
@@ -139,5 +144,8 @@ macro_rules! portable {
     };
 }
 
-portable!(F32x4, f32, 4, 23);
-portable!(F64x2, f64, 2, 52);
+#[cfg(test)]
+pub(super) use portable;
+
+portable!(F32x4, f32, 4, 23, operands F32x4, mul_add |x, a, b| x * a + b);
+portable!(F64x2, f64, 2, 52, operands F64x2, mul_add |x, a, b| x * a + b);

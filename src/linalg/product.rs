@@ -12,12 +12,15 @@
 //!
 //! The tile holds a few rows times up to 16 columns in registers and adds, step after step of the sum, one number of the
 //! left matrix (broadcast) times up to 16 of the right one. For [`transposed`] a panel of wᵀ is put together first, in a
-//! buffer that fits the L1 or L2 cache: a 1/m of the work, and the tile stays the same. Each element is summed in the
+//! buffer that fits the L1 or L2 cache: a 1/m of the work, and the tile stays the same. What it multiplies are numbers, or
+//! pairs of bfloat16 numbers: see [`operands`](super::operands). Each element is summed in the
 //! order of the sum's index, whatever the tile, the number of threads or the size of the batch: results do not depend on
 //! them.
 
+use super::bfloat16::Pair;
 use super::dispatch::{Isa, Kernel, dispatch};
-use super::panels::{Panels, WIDTH, panel_cols, panel_count};
+use super::operands::{Lane, Operands};
+use super::panels::{Aligned, Panels, WIDTH, panel_cols, panel_count};
 use super::prefetch::prefetch;
 use super::real::Real;
 use super::vector::Vector;
@@ -44,6 +47,38 @@ pub trait Epilogue<T: Real> {
     fn apply<V: Vector<Scalar = T>>(&mut self, panel: usize, values: &mut [T]);
 }
 
+/// What the products need room for on their way.
+pub struct Scratch<T> {
+    /// A panel of transposed weights.
+    transposed: Aligned<T>,
+    /// bfloat16 numbers of the left matrix, and of a panel of the right one.
+    left: Panels<Pair>,
+    right: Aligned<Pair>,
+}
+
+impl<T: Real> Scratch<T> {
+    /// Nothing: enough for [`affine`] where numbers are multiplied as they are. None where memory is refused.
+    pub fn none() -> Option<Self> {
+        Some(Self {
+            transposed: Aligned::zeros(0)?,
+            left: Panels::zeros(0, 0)?,
+            right: Aligned::zeros(0)?,
+        })
+    }
+
+    /// Room for products of up to `rows` rows in layers of up to so many inputs and outputs. None where memory is refused.
+    pub fn new(isa: Isa, rows: usize, fan_in: usize, fan_out: usize) -> Option<Self> {
+        let mut scratch = Self::none()?;
+        scratch.transposed = Aligned::zeros(panel_count(fan_out) * WIDTH)?;
+        if isa.multiplies_bfloat16() {
+            let widest = fan_in.max(fan_out);
+            scratch.left = Panels::zeros(rows, widest.div_ceil(2))?;
+            scratch.right = Aligned::zeros(widest.div_ceil(2))?;
+        }
+        Some(scratch)
+    }
+}
+
 /// Registers that hold `cols` columns.
 #[inline(always)]
 fn registers<V: Vector>(cols: usize) -> usize {
@@ -57,12 +92,12 @@ fn registers<V: Vector>(cols: usize) -> usize {
 /// # Safety
 /// `a` is readable at all those places for i < MR, `b` at `depth` rows of WIDTH.
 #[inline(always)]
-unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
+unsafe fn tile<V: Vector, O: Operands<V>, const MR: usize, const NV: usize>(
     acc: &mut [[V; NV]; MR],
-    (a, row_stride, step): (*const V::Scalar, usize, usize),
-    b: *const V::Scalar,
+    (a, row_stride, step): (*const O::Lane, usize, usize),
+    b: *const O::Lane,
     depth: usize,
-    ahead: *const V::Scalar,
+    ahead: *const O::Lane,
 ) {
     for p in 0..depth {
         prefetch(ahead.wrapping_add(p * WIDTH));
@@ -70,35 +105,35 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
         // closure need not be inlined, and would then not be compiled for the instruction set.)
         macro_rules! left {
             ($i:expr) => {
-                V::splat(unsafe { *a.add($i * row_stride + p * step) })
+                O::broadcast(unsafe { *a.add($i * row_stride + p * step) })
             };
         }
         macro_rules! right {
             ($j:expr) => {
-                unsafe { V::load(b.add(p * WIDTH + $j * V::LANES)) }
+                unsafe { O::load(b.add(p * WIDTH + $j * V::LANES)) }
             };
         }
         // The shorter side stays in registers, the longer passes through one: beside 12 sums there are four.
         if MR < NV {
-            let mut lefts = [V::zero(); MR];
-            for (i, l) in lefts.iter_mut().enumerate() {
+            let mut lefts = [left!(0); MR];
+            for (i, l) in lefts.iter_mut().enumerate().skip(1) {
                 *l = left!(i);
             }
             for j in 0..NV {
                 let r = right!(j);
                 for (acc, l) in acc.iter_mut().zip(lefts) {
-                    acc[j] = l.mul_add(r, acc[j]);
+                    acc[j] = l.multiply_add(r, acc[j]);
                 }
             }
         } else {
-            let mut rights = [V::zero(); NV];
-            for (j, r) in rights.iter_mut().enumerate() {
+            let mut rights = [right!(0); NV];
+            for (j, r) in rights.iter_mut().enumerate().skip(1) {
                 *r = right!(j);
             }
             for (i, acc) in acc.iter_mut().enumerate() {
                 let l = left!(i);
                 for (acc, r) in acc.iter_mut().zip(rights) {
-                    *acc = l.mul_add(r, *acc);
+                    *acc = l.multiply_add(r, *acc);
                 }
             }
         }
@@ -158,11 +193,11 @@ pub(super) fn cover<J: Tiles>(job: &mut J, rows: usize, cols: usize) {
 
 /// Rows of a panelled matrix times one panel, over a part of the depth: what [`affine`] and [`transposed`] share.
 struct RowsTimesPanel<V: Vector> {
-    left: *const V::Scalar,
-    /// Numbers between the panels of the left matrix.
+    left: *const Lane<V>,
+    /// Lanes between the panels of the left matrix.
     left_stride: usize,
     depth: usize,
-    right: *const V::Scalar,
+    right: *const Lane<V>,
     /// What every row of the result begins from: the same row for all (stride 0), or what `out` holds (stride WIDTH).
     init: *const V::Scalar,
     init_stride: usize,
@@ -170,7 +205,7 @@ struct RowsTimesPanel<V: Vector> {
 }
 
 /// How far ahead rows of the right panel are asked for: the processor's own prefetching stops at the end of each page.
-const ROWS_AHEAD: usize = 12;
+pub(super) const ROWS_AHEAD: usize = 12;
 
 /// Rows of the right panel that are gone through before the next ones: they stay in the L1 cache for all tiles.
 const fn depth_at_once<T>() -> usize {
@@ -181,8 +216,8 @@ const fn depth_at_once<T>() -> usize {
 /// `out` = `init` (one row, for every row) + the rows of `left` times `right`, of `depth` rows and `cols` columns.
 #[inline(always)]
 fn rows_times_panel<V: Vector>(
-    left: &Panels<V::Scalar>,
-    right: &[V::Scalar],
+    left: &Panels<Lane<V>>,
+    right: &[Lane<V>],
     depth: usize,
     init: &[V::Scalar],
     cols: usize,
@@ -193,7 +228,7 @@ fn rows_times_panel<V: Vector>(
     let out = out.as_mut_ptr();
     let mut done = 0;
     while done < depth {
-        let steps = (depth - done).min(depth_at_once::<V::Scalar>());
+        let steps = (depth - done).min(depth_at_once::<Lane<V>>());
         let (init, init_stride) =
             if done == 0 { (init.as_ptr(), 0) } else { (out.cast_const(), WIDTH) };
         let mut job = RowsTimesPanel::<V> {
@@ -237,7 +272,7 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
                 }
                 let right = self.right.add(done * WIDTH);
                 let ahead = right.wrapping_add(ROWS_AHEAD * WIDTH);
-                tile(&mut acc, (left, WIDTH, 1), right, steps, ahead);
+                tile::<V, V::Operands, MR, NV>(&mut acc, (left, WIDTH, 1), right, steps, ahead);
                 left = left.wrapping_add(self.left_stride);
                 done += steps;
             }
@@ -254,6 +289,7 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
 struct Affine<'a, T, E> {
     a: &'a Panels<T>,
     layer: Layer<'a, T>,
+    scratch: &'a mut Scratch<T>,
     out: &'a mut Panels<T>,
     epilogue: E,
 }
@@ -264,12 +300,15 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
         let Layer { fan_in, fan_out, .. } = self.layer;
+        let Scratch { left, right, .. } = self.scratch;
+        let depth = fan_in.div_ceil(V::Operands::TERMS);
+        let left = V::Operands::columns(self.a, left);
         for panel in 0..panel_count(fan_out) {
-            let right = self.layer.panel(panel);
+            let (weights, bias) = self.layer.panel(panel).split_at(fan_in * WIDTH);
+            let right = V::Operands::rows(weights, right.as_mut_slice());
             let out = self.out.panel_mut(panel);
-            let bias = &right[fan_in * WIDTH..];
             let cols = panel_cols(fan_out, panel);
-            rows_times_panel::<V>(self.a, right, fan_in, bias, cols, out);
+            rows_times_panel::<V>(left, right, depth, bias, cols, out);
             self.epilogue.apply::<V>(panel, out);
         }
     }
@@ -280,17 +319,18 @@ pub fn affine<T: Real>(
     isa: Isa,
     a: &Panels<T>,
     layer: Layer<'_, T>,
+    scratch: &mut Scratch<T>,
     out: &mut Panels<T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(a.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == a.rows());
-    dispatch(isa, Affine { a, layer, out, epilogue });
+    dispatch(isa, Affine { a, layer, scratch, out, epilogue });
 }
 
 struct Transposed<'a, T, E> {
     delta: &'a Panels<T>,
     layer: Layer<'a, T>,
-    buffer: &'a mut [T],
+    scratch: &'a mut Scratch<T>,
     out: &'a mut Panels<T>,
     epilogue: E,
 }
@@ -301,36 +341,36 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Transposed<'_, T, E> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
         let Layer { fan_in, fan_out, .. } = self.layer;
+        let Scratch { transposed, left, right } = self.scratch;
         let zeros = [T::ZERO; WIDTH];
+        let depth = fan_out.div_ceil(V::Operands::TERMS);
+        let left = V::Operands::columns(self.delta, left);
         for panel in 0..panel_count(fan_in) {
-            transpose_panel::<V>(self.layer, panel, self.buffer);
+            let transposed = transposed.as_mut_slice();
+            transpose_panel::<V>(self.layer, panel, transposed);
+            let weights = &transposed[..fan_out * WIDTH];
+            let right = V::Operands::rows(weights, right.as_mut_slice());
             let out = self.out.panel_mut(panel);
             let cols = panel_cols(fan_in, panel);
-            rows_times_panel::<V>(self.delta, self.buffer, fan_out, &zeros, cols, out);
+            rows_times_panel::<V>(left, right, depth, &zeros, cols, out);
             self.epilogue.apply::<V>(panel, out);
         }
     }
 }
 
-/// δ wᵀ for every row of `delta`. `buffer` has room for `buffer_len(fan_out)` numbers.
+/// δ wᵀ for every row of `delta`.
 pub fn transposed<T: Real>(
     isa: Isa,
     delta: &Panels<T>,
     layer: Layer<'_, T>,
-    buffer: &mut [T],
+    scratch: &mut Scratch<T>,
     out: &mut Panels<T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(
         delta.cols() == layer.fan_out && out.cols() == layer.fan_in && out.rows() == delta.rows()
     );
-    assert!(buffer.len() >= buffer_rows(layer.fan_out) * WIDTH);
-    dispatch(isa, Transposed { delta, layer, buffer, out, epilogue });
-}
-
-/// Rows of the buffer that [`transposed`] needs for a layer of `fan_out` neurons.
-pub fn buffer_rows(fan_out: usize) -> usize {
-    panel_count(fan_out) * WIDTH
+    dispatch(isa, Transposed { delta, layer, scratch, out, epilogue });
 }
 
 /// Columns `panel * WIDTH ..` of wᵀ: row c of `out` gets the weights of neuron c from those inputs.
@@ -351,20 +391,20 @@ fn transpose_panel<V: Vector>(layer: Layer<'_, V::Scalar>, panel: usize, out: &m
     }
 }
 
-struct OuterTiles<V: Vector> {
-    a: *const V::Scalar,
-    /// Numbers from one row of a to the next; 0 where a is a single number for all rows.
+struct OuterTiles<V: Vector, O: Operands<V>> {
+    a: *const O::Lane,
+    /// Lanes from one row of a to the next; 0 where a is a single number for all rows.
     step: usize,
-    delta: *const V::Scalar,
+    delta: *const O::Lane,
     rows: usize,
     /// What will be needed after these rows.
-    ahead: *const V::Scalar,
+    ahead: *const O::Lane,
     /// Go on from what `gradient` holds, instead of from 0.
     resume: bool,
     gradient: *mut V::Scalar,
 }
 
-impl<V: Vector> Tiles for OuterTiles<V> {
+impl<V: Vector, O: Operands<V>> Tiles for OuterTiles<V, O> {
     type V = V;
 
     #[inline(always)]
@@ -382,7 +422,7 @@ impl<V: Vector> Tiles for OuterTiles<V> {
         // number, read over and over by a tile of one row.
         unsafe {
             let a = (self.a.add(row), 1, self.step);
-            tile(&mut acc, a, self.delta, self.rows, self.ahead);
+            tile::<V, O, MR, NV>(&mut acc, a, self.delta, self.rows, self.ahead);
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
@@ -400,12 +440,12 @@ const fn rows_at_once<T>() -> usize {
 
 /// aᵀ δ for a block of up to 16 inputs and one panel of outputs, with `resume` added to what `gradient` holds.
 ///
-/// `a` and `delta` are the same rows of one panel each; `gradient` gets `inputs` rows of WIDTH numbers, of which `cols` columns
+/// `a` and `delta` are the same rows (or pairs of rows) of one panel each; `gradient` gets `inputs` rows of WIDTH numbers, of which `cols` columns
 /// are computed. To be used inside a [`Kernel`]: the update follows in the same one, while the block is in the L1 cache.
 #[inline(always)]
 pub fn outer<V: Vector>(
-    a: &[V::Scalar],
-    delta: &[V::Scalar],
+    a: &[Lane<V>],
+    delta: &[Lane<V>],
     inputs: usize,
     cols: usize,
     mut resume: bool,
@@ -413,9 +453,9 @@ pub fn outer<V: Vector>(
 ) {
     assert!(inputs <= WIDTH && cols <= WIDTH && gradient.len() >= inputs * WIDTH);
     assert!(a.len() == delta.len() && a.len().is_multiple_of(WIDTH));
-    let at_once = rows_at_once::<V::Scalar>() * WIDTH;
+    let at_once = rows_at_once::<Lane<V>>() * WIDTH;
     for (a, delta) in a.chunks(at_once).zip(delta.chunks(at_once)) {
-        let mut job = OuterTiles::<V> {
+        let mut job = OuterTiles::<V, V::Operands> {
             a: a.as_ptr(),
             step: WIDTH,
             delta: delta.as_ptr(),
@@ -442,7 +482,7 @@ pub fn column_sums<V: Vector>(
 ) {
     assert!(cols <= WIDTH && gradient.len() >= WIDTH);
     let one = V::Scalar::ONE;
-    let mut job = OuterTiles::<V> {
+    let mut job = OuterTiles::<V, V> {
         a: &raw const one,
         step: 0,
         delta: delta.as_ptr(),
@@ -479,7 +519,11 @@ mod tests {
         #[inline(always)]
         fn run<V: Vector<Scalar = T>>(self) {
             for (a, delta) in self.parts {
-                outer::<V>(a, delta, self.inputs, self.cols, true, self.gradient);
+                let mut pairs = [vec![Pair::default(); a.len()], vec![Pair::default(); a.len()]];
+                let [for_a, for_delta] = &mut pairs;
+                let a = V::Operands::rows(a, for_a);
+                let terms = V::Operands::rows(delta, for_delta);
+                outer::<V>(a, terms, self.inputs, self.cols, true, self.gradient);
                 column_sums::<V>(delta, self.cols, true, self.sums);
             }
         }
@@ -518,11 +562,11 @@ mod tests {
 
         let a = matrix::<T>(m, k, 1);
         let mut z = Panels::zeros(m, n).unwrap();
-        affine(isa, &a, layer, &mut z, Nothing);
+        let mut scratch = Scratch::new(isa, m, k, n).unwrap();
+        affine(isa, &a, layer, &mut scratch, &mut z, Nothing);
         let delta = matrix::<T>(m, n, 2);
         let mut back = Panels::zeros(m, k).unwrap();
-        let mut buffer = vec![T::ZERO; buffer_rows(n) * WIDTH];
-        transposed(isa, &delta, layer, &mut buffer, &mut back, Nothing);
+        transposed(isa, &delta, layer, &mut scratch, &mut back, Nothing);
         for i in 0..m {
             for j in 0..n {
                 let products = (0..k).map(|p| number(i, p, 1) * number(p, j, 3));
@@ -572,6 +616,35 @@ mod tests {
                         check::<f64>(isa, m, k, n);
                     }
                 }
+            }
+        }
+    }
+
+    /// What is multiplied has no more bits than a bfloat16 number, so that these products are exact too. A short list, for
+    /// processors that are slow because they are emulated.
+    #[test]
+    fn bfloat16_kernels_against_plain_loops() {
+        for isa in Isa::all_bfloat16() {
+            for (m, k, n) in [
+                (1, 1, 1),
+                (2, 3, 2),
+                (3, 2, 5),
+                (5, 16, 15),
+                (16, 15, 16),
+                (17, 17, 17),
+                (15, 31, 33),
+                (33, 32, 31),
+                (31, 33, 47),
+                (97, 13, 7),
+                (7, 97, 13),
+                (13, 7, 97),
+                (7, 511, 17),
+                (3, 1027, 5),
+                (7, 17, 513),
+                (259, 7, 17),
+                (515, 3, 5),
+            ] {
+                check::<f32>(isa, m, k, n);
             }
         }
     }

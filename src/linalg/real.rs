@@ -10,7 +10,7 @@ use super::vector::Vector;
 
 use super::portable;
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{avx2, avx512, avx512bf16};
 
 /// f32 or f64.
 pub trait Real:
@@ -31,6 +31,11 @@ pub trait Real:
     type Avx2: Vector<Scalar = Self>;
     #[cfg(target_arch = "x86_64")]
     type Avx512: Vector<Scalar = Self>;
+    /// Matrix products of bfloat16 numbers; there are none for f64.
+    #[cfg(target_arch = "x86_64")]
+    type Bfloat16: Vector<Scalar = Self>;
+    #[cfg(test)]
+    type Bfloat16Model: Vector<Scalar = Self>;
 
     const ZERO: Self;
     const ONE: Self;
@@ -59,6 +64,10 @@ impl Real for f32 {
     type Avx2 = avx2::F32x8;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = avx512::F32x16;
+    #[cfg(target_arch = "x86_64")]
+    type Bfloat16 = avx512bf16::F32x16;
+    #[cfg(test)]
+    type Bfloat16Model = super::bfloat16_model::F32x16;
 
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
@@ -90,6 +99,10 @@ impl Real for f64 {
     type Avx2 = avx2::F64x4;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = avx512::F64x8;
+    #[cfg(target_arch = "x86_64")]
+    type Bfloat16 = avx512::F64x8;
+    #[cfg(test)]
+    type Bfloat16Model = portable::F64x2;
 
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;

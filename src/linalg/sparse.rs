@@ -332,7 +332,8 @@ mod tests {
                 x.push_dense(isa, &row, row.as_ptr());
             }
             let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
-            product::affine(isa, &dense, layer, &mut z[0], Nothing);
+            let mut scratch = product::Scratch::new(isa, rows, cols, neurons).unwrap();
+            product::affine(isa, &dense, layer, &mut scratch, &mut z[0], Nothing);
             affine(isa, &x, layer, &mut z[1], Nothing);
             for i in 0..rows {
                 for n in 0..neurons {

@@ -5,6 +5,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::operands::Operands;
 use super::panels::WIDTH;
 use super::real::Real;
 
@@ -22,6 +23,8 @@ pub trait Vector:
     + Neg<Output = Self>
 {
     type Scalar: Real;
+    /// What matrix products multiply for sums in these registers.
+    type Operands: Operands<Self>;
     const LANES: usize;
     /// How many accumulators a tile may hold without spilling registers to memory.
     const MAX_ACCUMULATORS: usize;

@@ -10,7 +10,7 @@ use super::panels::WIDTH;
 /// [`dispatch`](super::dispatch::dispatch) runs after asking the processor; pointers are vouched for by the caller.
 macro_rules! x86_vector {
     (
-        $name:ident, $register:ty, $scalar:ty, lanes $lanes:literal, accumulators $acc:literal,
+        $name:ident, $register:ty, $scalar:ty, lanes $lanes:literal, accumulators $acc:literal, operands $operands:ty,
         splat $splat:ident, load $load:ident, store $store:ident,
         add $add:ident, sub $sub:ident, mul $mul:ident, div $div:ident, fma $fma:ident,
         max $max:ident, min $min:ident, sqrt $sqrt:ident,
@@ -67,6 +67,7 @@ macro_rules! x86_vector {
 
         impl Vector for $name {
             type Scalar = $scalar;
+            type Operands = $operands;
             const LANES: usize = $lanes;
             const MAX_ACCUMULATORS: usize = $acc;
 

@@ -16,6 +16,7 @@ impl From<Error> for PyErr {
             | Error::Shape { .. }
             | Error::Value { .. }
             | Error::Pair { .. }
+            | Error::Compute { .. }
             | Error::Sparse { .. } => PyValueError::new_err(message),
         }
     }

@@ -11,6 +11,7 @@ use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precis
 use super::signals::Signals;
 use super::threads::{self, Threads};
 use crate::activation::{Activation, Output};
+use crate::compute;
 use crate::error::Error;
 use crate::linalg::real::Real;
 use crate::network::Network;
@@ -59,14 +60,9 @@ impl Trainer {
         n_threads: Option<usize>,
         compute: Option<&str>,
     ) -> PyResult<Self> {
-        if let Some(other) = compute {
-            let message =
-                format!("compute must be None, no other choice exists yet; got {other:?}");
-            return Err(PyValueError::new_err(message));
-        }
         let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
         let optimizer = Optimizer::from_name(optimizer, &hyperparameters.unwrap_or_default())?;
-        let settings = Settings { names, cost, alpha, optimizer, learning_rate, state };
+        let settings = Settings { names, cost, alpha, optimizer, learning_rate, state, compute };
         let inner = match precision(coefs)? {
             Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
             Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
@@ -159,6 +155,7 @@ struct Settings<'a, 'py> {
     optimizer: Optimizer,
     learning_rate: f64,
     state: Option<&'a Bound<'py, PyDict>>,
+    compute: Option<&'a str>,
 }
 
 impl Settings<'_, '_> {
@@ -167,6 +164,7 @@ impl Settings<'_, '_> {
         coefs: &Bound<'_, PySequence>,
         intercepts: &Bound<'_, PySequence>,
     ) -> PyResult<CoreTrainer<T>> {
+        let isa = compute::isa::<T>(self.compute)?;
         let arrays = Parameters::<T>::new(coefs, intercepts)?;
         let (coefs, intercepts) = (arrays.coefs(), arrays.intercepts());
         let (hidden, output) = self.names;
@@ -175,6 +173,7 @@ impl Settings<'_, '_> {
         let parameters = network.pack(&coefs, &intercepts)?;
         let (alpha, rate) = (self.alpha, self.learning_rate);
         let mut trainer = CoreTrainer::new(network, parameters, cost, alpha, self.optimizer, rate)?;
+        trainer.set_isa(isa);
         if let Some(state) = self.state {
             restore(&mut trainer, self.optimizer, state)?;
         }
