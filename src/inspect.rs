@@ -11,7 +11,7 @@ use crate::linalg::panels::Panels;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::network::{Network, matrix_of};
-use crate::trainer::Loss;
+use crate::rounds::Loss;
 
 /// Matrices of layers 1 to L, (n, neurons) each, and the gradients of cost + penalty.
 pub struct Inspection<T> {

@@ -66,15 +66,16 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
 ) {
     for p in 0..depth {
         prefetch(ahead.wrapping_add(p * WIDTH));
-        // SAFETY of both: the caller vouches for row i < MR and step p < depth of a, and for row p of b. (Macros, since a
-        // closure need not be inlined, and would then not be compiled for the instruction set.)
+        // Macros, since a closure need not be inlined, and would then not be compiled for the instruction set.
         macro_rules! left {
             ($i:expr) => {
+                // SAFETY: the caller vouches for row i < MR and step p < depth of a.
                 V::splat(unsafe { *a.add($i * row_stride + p * step) })
             };
         }
         macro_rules! right {
             ($j:expr) => {
+                // SAFETY: the caller vouches for row p < depth of b, and NV registers are at most WIDTH numbers.
                 unsafe { V::load(b.add(p * WIDTH + $j * V::LANES)) }
             };
         }

@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::inspect::inspect;
 use crate::linalg::real::Real;
 use crate::network::Network;
+use crate::objective::Objective;
 use crate::predict::{predict, predict_row};
-use crate::trainer::Objective;
 
 /// Call a function that is generic over the number type with the one that `$precision` names.
 macro_rules! with_precision {
