@@ -162,6 +162,8 @@ struct RowsTimesPanel<V: Vector> {
     left: *const V::Scalar,
     /// Numbers between the panels of the left matrix.
     left_stride: usize,
+    /// Rows of the left matrix and of the result.
+    rows: usize,
     depth: usize,
     right: *const V::Scalar,
     /// What every row of the result begins from: the same row for all (stride 0), or what `out` holds (stride WIDTH).
@@ -201,6 +203,7 @@ fn rows_times_panel<V: Vector>(
             // `done` is a multiple of WIDTH: whole panels are done.
             left: left.panel(done / WIDTH).as_ptr(),
             left_stride: left.panel_stride(),
+            rows: left.rows(),
             depth: steps,
             right: right[done * WIDTH..].as_ptr(),
             init,
@@ -217,6 +220,7 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
 
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
+        debug_assert!(row + MR <= self.rows && NV * V::LANES <= WIDTH);
         let mut acc = [[V::zero(); NV]; MR];
         for (i, acc) in acc.iter_mut().enumerate() {
             for (j, acc) in acc.iter_mut().enumerate() {
@@ -358,6 +362,8 @@ struct OuterTiles<V: Vector> {
     step: usize,
     delta: *const V::Scalar,
     rows: usize,
+    /// Rows of the gradient.
+    inputs: usize,
     /// What will be needed after these rows.
     ahead: *const V::Scalar,
     /// Go on from what `gradient` holds, instead of from 0.
@@ -370,6 +376,7 @@ impl<V: Vector> Tiles for OuterTiles<V> {
 
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
+        debug_assert!(row + MR <= self.inputs && NV * V::LANES <= WIDTH);
         let mut acc = [[V::zero(); NV]; MR];
         if self.resume {
             for (i, acc) in acc.iter_mut().enumerate() {
@@ -421,6 +428,7 @@ pub fn outer<V: Vector>(
             step: WIDTH,
             delta: delta.as_ptr(),
             rows: delta.len() / WIDTH,
+            inputs,
             // The rows after these, or where the next panel begins.
             ahead: a.as_ptr_range().end,
             resume,
@@ -448,6 +456,7 @@ pub fn column_sums<V: Vector>(
         step: 0,
         delta: delta.as_ptr(),
         rows: delta.len() / WIDTH,
+        inputs: 1,
         ahead: delta.as_ptr(),
         resume,
         gradient: gradient.as_mut_ptr(),
