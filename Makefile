@@ -34,10 +34,11 @@ test-python: $(VENV)/.done-build $(VENV)/.done-group-test  ## pytest; ARGS="-k d
 	$(BIN)/python -m pytest $(ARGS)
 
 torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the tests for docs/reliability.md (half an hour)
-	cargo test --release --no-default-features -- --ignored
 	$(BIN)/python tests/torture/format.py
 	set -e; for script in interrupts leaks native_calls processes same_result; do \
 	  $(BIN)/python tests/torture/$$script.py --full; done
+	cargo test --release --no-default-features --lib -- --ignored
+	FORMAT_FILES=200000 cargo test --release --no-default-features --test format_memory
 
 check: check-rust check-python check-stub  ## formatting, lints, and the stub against the native module
 

@@ -46,9 +46,10 @@ mod tests {
     use crate::linalg::bfloat16_model::is_exact;
     use crate::linalg::csr::{Csr, Indices};
     use crate::network::Network;
+    use crate::objective::Objective;
     use crate::optimizer::Optimizer;
     use crate::predict::predict;
-    use crate::trainer::{Epoch, Objective, Trainer};
+    use crate::trainer::{Epoch, Trainer};
 
     #[test]
     fn bfloat16_is_refused_where_it_is_not_to_be_had() {
@@ -238,7 +239,7 @@ mod tests {
             let trainer = trained(trainer, &train, 10, 1);
             let mut out = Array2::zeros((test.y.len(), 3));
             let (network, parameters) = (trainer.network(), trainer.parameters());
-            predict(network, parameters, &test.data().x, 1, out.view_mut()).unwrap();
+            predict(network, parameters, &test.data().x, 1, out.view_mut(), || false).unwrap();
             let right = out
                 .rows()
                 .into_iter()

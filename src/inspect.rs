@@ -2,16 +2,17 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::backprop::{Goal, Gradients, Share, Workspace, backward, forward};
-use crate::batch::{Data, Input, Layout};
+use crate::backprop::{Workspace, backward, forward};
+use crate::batch::Data;
 use crate::cost::Cost;
 use crate::error::Error;
+use crate::gradients::{Goal, Gradients, Share};
 use crate::linalg::dispatch::{Isa, dispatch};
 use crate::linalg::panels::Panels;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
-use crate::network::{Network, matrix_of};
-use crate::trainer::Loss;
+use crate::network::Network;
+use crate::rounds::{Loss, rows_at_once};
 
 /// Matrices of layers 1 to L, (n, neurons) each, and the gradients of cost + penalty.
 pub struct Inspection<T> {
@@ -24,14 +25,15 @@ pub struct Inspection<T> {
     pub gradient: Vec<(Array2<T>, Array1<T>)>,
 }
 
-/// Forward, BP1 and BP2, BP3 and BP4 over all rows.
+/// Forward, BP1 and BP2, BP3 and BP4 over all rows. None when asked to stop.
 pub fn inspect<T: Real>(
     network: &Network,
     parameters: &mut [T],
     cost: Cost,
     alpha: f64,
     data: &Data<'_, T>,
-) -> Result<Inspection<T>, Error> {
+    mut stop: impl FnMut() -> bool,
+) -> Result<Option<Inspection<T>>, Error> {
     data.check(network)?;
     let isa = Isa::best();
     let n = data.x.rows();
@@ -40,32 +42,41 @@ pub fn inspect<T: Real>(
         return Err(Error::value("number of rows", "at least 1", 0));
     }
     let weight = data.total_weight(rows)?;
-    // All rows are in it at once.
-    let layout = match data.x {
-        Input::Dense(_) => Layout::Panels,
-        Input::Sparse(_) => data.x.layout(network, n, isa),
-    };
-    let mut workspace = Workspace::new(network, &data.x, n, layout, isa)?;
-    forward(network, parameters, isa, &data.x, rows, &mut workspace);
-    backward(network, parameters, isa, cost, data, rows, &mut workspace);
-
-    let mut z = Vec::new();
-    for l in 1..=network.depth() {
-        let memory = Error::Memory { what: "z" };
-        z.push(matrix(&workspace.z(network, parameters, isa, l).ok_or(memory)?)?);
-    }
-
+    let at_once = rows_at_once(network, n);
+    let layout = data.x.layout(network, at_once, isa);
+    let mut workspace = Workspace::new(network, &data.x, at_once, layout, isa)?;
+    let mut z = Matrices::with_room(network, n)?;
+    let mut a = Matrices::with_room(network, n)?;
+    let mut delta = Matrices::with_room(network, n)?;
     let mut sums = network.zeros()?;
-    let mut share = Share {
-        blocks: 0..network.block_count(),
-        parameters,
-        state: [&mut [], &mut []],
-        gradient: sums.as_mut_slice(),
-        squares: &mut [],
-    };
-    let goal = Goal { resume: false, update: None };
-    let workspaces = std::slice::from_ref(&workspace);
-    dispatch(isa, Gradients { network, workspaces, share: &mut share, goal });
+    let mut total_cost = 0.0;
+    let mut done = 0;
+    while done < n {
+        if stop() {
+            return Ok(None);
+        }
+        let part = rows.slice(done, at_once.min(n - done));
+        forward(network, parameters, isa, &data.x, part, &mut workspace);
+        backward(network, parameters, isa, cost, data, part, &mut workspace);
+        for l in 1..=network.depth() {
+            let memory = Error::Memory { what: "z" };
+            z.push(l, &workspace.z(network, parameters, isa, l).ok_or(memory)?);
+            a.push(l, &workspace.a[l]);
+            delta.push(l, &workspace.delta[l - 1]);
+        }
+        total_cost += workspace.cost[..part.len()].iter().sum::<f64>();
+        let mut share = Share {
+            blocks: 0..network.block_count(),
+            parameters: &mut *parameters,
+            state: [&mut [], &mut []],
+            gradient: sums.as_mut_slice(),
+            squares: &mut [],
+        };
+        let goal = Goal { resume: done > 0, update: None };
+        let workspaces = std::slice::from_ref(&workspace);
+        dispatch(isa, Gradients { network, workspaces, share: &mut share, goal });
+        done += part.len();
+    }
 
     let scale = T::of(1.0 / weight);
     let mut squares = 0.0;
@@ -77,19 +88,43 @@ pub fn inspect<T: Real>(
             Ok(((grad_w + w * T::of(alpha)) * scale, grad_b * scale))
         })
         .collect::<Result<_, Error>>()?;
-    Ok(Inspection {
-        loss: Loss {
-            cost: workspace.cost.iter().sum::<f64>() / weight,
-            penalty: 0.5 * alpha * squares / weight,
-        },
-        z,
-        a: workspace.a[1..].iter().map(matrix).collect::<Result<_, _>>()?,
-        delta: workspace.delta.iter().map(matrix).collect::<Result<_, _>>()?,
+    Ok(Some(Inspection {
+        loss: Loss { cost: total_cost / weight, penalty: 0.5 * alpha * squares / weight },
+        z: z.finish(network, n)?,
+        a: a.finish(network, n)?,
+        delta: delta.finish(network, n)?,
         gradient,
-    })
+    }))
 }
 
-fn matrix<T: Real>(panels: &Panels<T>) -> Result<Array2<T>, Error> {
-    let at = |row, col| panels.get(row, col);
-    matrix_of(panels.rows(), panels.cols(), at, "a copy of a layer's numbers")
+/// The rows of one matrix for each layer from 1 to L, as they come.
+struct Matrices<T>(Vec<Vec<T>>);
+
+const COPY: Error = Error::Memory { what: "a copy of a layer's numbers" };
+
+impl<T: Real> Matrices<T> {
+    /// Room for n rows each, which the system need not give before they come.
+    fn with_room(network: &Network, n: usize) -> Result<Self, Error> {
+        let room = |&neurons: &usize| {
+            let mut numbers = Vec::new();
+            numbers.try_reserve_exact(n.checked_mul(neurons)?).ok()?;
+            Some(numbers)
+        };
+        Ok(Self(network.sizes()[1..].iter().map(room).collect::<Option<_>>().ok_or(COPY)?))
+    }
+
+    fn push(&mut self, l: usize, from: &Panels<T>) {
+        let numbers = &mut self.0[l - 1];
+        let start = numbers.len();
+        numbers.resize(start + from.rows() * from.cols(), T::ZERO);
+        for (i, row) in numbers[start..].chunks_mut(from.cols()).enumerate() {
+            from.copy_row_to(i, row);
+        }
+    }
+
+    fn finish(self, network: &Network, n: usize) -> Result<Vec<Array2<T>>, Error> {
+        let matrix = |(numbers, &neurons)| Array2::from_shape_vec((n, neurons), numbers);
+        let all = self.0.into_iter().zip(&network.sizes()[1..]).map(matrix);
+        all.collect::<Result<_, _>>().map_err(|_| COPY)
+    }
 }

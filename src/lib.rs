@@ -12,6 +12,7 @@
 //!
 //! A mini-batch is a matrix whose rows are samples; weights are of shape (fan_in, fan_out), as in scikit-learn.
 
+#![deny(clippy::undocumented_unsafe_blocks)]
 // Tests may do all of this. Indexing and slicing stay: they are checked at run time, and in the kernels what is indexed
 // was made, with its sizes, a few lines above. What comes from outside is another matter, see `python` below.
 #![cfg_attr(
@@ -36,11 +37,14 @@ pub mod compute;
 pub mod cost;
 pub mod error;
 pub mod format;
+pub mod gradients;
 pub mod inspect;
 pub mod linalg;
 pub mod network;
+pub mod objective;
 pub mod optimizer;
 pub mod predict;
+pub mod rounds;
 pub mod trainer;
 
 #[cfg(feature = "python")]

@@ -1,5 +1,7 @@
 //! The forward pass over many rows: a^L and nothing else.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::activation::{Output, softmax};
@@ -16,51 +18,73 @@ use crate::network::{Network, vector_of};
 
 /// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
 const ROWS_AT_ONCE: usize = 96;
+/// Fewer, down to this, where they take more than some fifty milliseconds: nobody is asked in between whether to stop.
+const FEWEST_ROWS_AT_ONCE: usize = 16;
+const MAX_WORK_AT_ONCE: usize = 1 << 32;
 /// Multiplications that are worth a second thread: starting it takes some thirty microseconds.
 const WORK_PER_THREAD: usize = 1 << 22;
 
-/// a^L of every row, written to `out`, shape (n, outputs), C-contiguous.
+/// What one thread does.
+struct Part<'a, T, S> {
+    first: usize,
+    out: &'a mut [T],
+    workspace: Workspace<T>,
+    /// The leader's alone: only the thread that called may ask.
+    stop: Option<&'a mut S>,
+}
+
+/// a^L of every row, written to `out`, shape (n, outputs), C-contiguous. None when asked to stop.
 pub fn predict<T: Real>(
     network: &Network,
     parameters: &[T],
     x: &Input<'_, T>,
     threads: usize,
     mut out: ArrayViewMut2<'_, T>,
-) -> Result<(), Error> {
+    mut stop: impl FnMut() -> bool + Send,
+) -> Result<Option<()>, Error> {
     x.check(network)?;
     let (rows, outputs) = (x.rows(), network.outputs());
     let Some(out) = out.as_slice_mut().filter(|out| out.len() == rows * outputs) else {
         return Err(Error::shape("out", &[rows, outputs], &[]));
     };
     if rows == 0 {
-        return Ok(());
+        return Ok(Some(()));
     }
     let useful = network.work_per_row(1.0).saturating_mul(rows) / WORK_PER_THREAD;
     let threads = threads.min(useful).clamp(1, MAX_THREADS);
-    let own_rows = rows.div_ceil(threads);
     let isa = Isa::best();
-    let layout = x.layout(network, ROWS_AT_ONCE.min(own_rows), isa);
-    let mut parts = Vec::new();
-    for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
-        let at_once = ROWS_AT_ONCE.min(own_rows);
-        parts.push((i * own_rows, out, Workspace::forward_only(network, x, at_once, layout)?));
-    }
+    let layout = x.layout(network, ROWS_AT_ONCE.min(rows.div_ceil(threads)), isa);
+    let at_once = MAX_WORK_AT_ONCE / network.work_per_row(layout.first_layer()).max(1);
+    let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, ROWS_AT_ONCE);
+    let stopped = AtomicBool::new(false);
     team::with(threads, |team| {
-        // Fewer threads than hoped for take several parts each.
-        for parts in parts.chunks_mut(team.threads()) {
-            team.each(parts, |_, (first, out, workspace)| {
-                for (i, out) in out.chunks_mut(ROWS_AT_ONCE * outputs).enumerate() {
-                    let len = out.len() / outputs;
-                    let own = Rows::Range { first: *first + i * ROWS_AT_ONCE, len };
-                    forward(network, parameters, isa, x, own, workspace);
-                    for (row, out) in out.chunks_mut(outputs).enumerate() {
-                        workspace.a[network.depth()].copy_row_to(row, out);
-                    }
-                }
-            });
+        // As many as there are, which is fewer where the system refused some.
+        let own_rows = rows.div_ceil(team.threads());
+        let mut stop = Some(&mut stop);
+        let mut parts = Vec::new();
+        for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
+            let most = at_once.min(own_rows);
+            let workspace = Workspace::forward_only(network, x, most, layout)?;
+            parts.push(Part { first: i * own_rows, out, workspace, stop: stop.take() });
         }
-    });
-    Ok(())
+        team.each(&mut parts, |_, Part { first, out, workspace, stop }| {
+            for (i, out) in out.chunks_mut(at_once * outputs).enumerate() {
+                if stop.as_mut().is_some_and(|stop| stop()) {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let own = Rows::Range { first: *first + i * at_once, len: out.len() / outputs };
+                forward(network, parameters, isa, x, own, workspace);
+                for (row, out) in out.chunks_mut(outputs).enumerate() {
+                    workspace.a[network.depth()].copy_row_to(row, out);
+                }
+            }
+        });
+        Ok(())
+    })?;
+    Ok((!stopped.into_inner()).then_some(()))
 }
 
 /// a^L of one row, straight from weights in C order: for a single row, packing them would take longer than the products.

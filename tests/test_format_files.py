@@ -145,6 +145,30 @@ def test_what_may_be_null_may_be_absent(key, path):
     assert rustbp.load(path).predict(X).shape == (30,)
 
 
+def test_counts_may_be_null(path):
+    classifier().save(path)
+    rewritten(path, lambda document: document["fitted"].update(_no_improvement_count=None))
+    model = rustbp.load(path)
+    model.save(path)
+    rustbp.load(path).set_params(warm_start=True).fit(X, Y)
+
+
+@pytest.mark.parametrize("score", [{}, {"best_validation_score_": None}], ids=["absent", "null"])
+def test_scores_without_the_best_one(score, path):
+    """Training goes on, and any score is the best so far."""
+    options = {"early_stopping": True, "warm_start": True, "max_iter": 3, "random_state": 0}
+    rustbp.MLPClassifier(4, **options).fit(X, Y).save(path)
+
+    def change(document):
+        del document["fitted"]["best_validation_score_"]
+        document["fitted"].update(score)
+
+    rewritten(path, change)
+    model = rustbp.load(path).fit(X, Y)
+    assert len(model.validation_scores_) == 6
+    assert model.best_validation_score_ == max(model.validation_scores_[3:])
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         rustbp.load(tmp_path / "nothing")

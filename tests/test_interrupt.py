@@ -1,4 +1,4 @@
-"""Ctrl-C during one long epoch: back within a fifth of a second, with the warning, and the model still of use."""
+"""Ctrl-C in a long epoch, prediction or backward pass: back within a fifth of a second, the model still of use."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 # One epoch, or one evaluation of all rows, of this takes seconds. The child notes when `fit` returned; both processes
 # read the same clock.
-CHILD = """
+FIT = """
 import sys, time, warnings
 import numpy as np
 from rustbp import MLPRegressor
@@ -39,6 +39,43 @@ if model.solver != "lbfgs":
     model.set_params(early_stopping=False).partial_fit(X[:1000], y[:1000])
 """
 
+# Calls that take many seconds, though not much memory: X is one row over and over.
+CALL = """
+import sys, time
+import numpy as np
+from rustbp import _core
+
+rng = np.random.default_rng(0)
+sizes, rows = (500, 512, 512, 1), 5_000_000
+coefs = [rng.standard_normal(s).astype(DTYPE) / 20 for s in zip(sizes, sizes[1:])]
+intercepts = [np.zeros(size, DTYPE) for size in sizes[1:]]
+names = {"activation": "relu", "output_activation": "identity"}
+trainer = _core.Trainer(coefs, intercepts, cost="squared_error", **names)
+X = np.broadcast_to(rng.standard_normal(500).astype(DTYPE), (rows, 500))
+y = np.zeros((rows, 1), DTYPE)
+
+def forward(n):
+    return _core.forward(X[:n], coefs, intercepts, **names)
+
+def predict(n):
+    return trainer.predict(X[:n])
+
+def backprop(n):
+    # Memory is asked for, though not used, for the quantities of all rows.
+    n = min(n, 100_000)
+    return _core.backprop(X[:n], y[:n], coefs, intercepts, cost="squared_error", **names)["a"][-1]
+
+before = CALL(100)
+print("ready", flush=True)
+try:
+    CALL(rows)
+except KeyboardInterrupt:
+    returned = time.perf_counter()
+sent = float(sys.stdin.readline())
+print(returned - sent)
+assert np.array_equal(CALL(100), before)
+"""
+
 LATEST = 0.2
 
 
@@ -54,14 +91,26 @@ LATEST = 0.2
     ids=lambda p: p["solver"] + ("-early" if "early_stopping" in p else ""),
 )
 def test_interrupted_epoch(parameters):
-    command = [sys.executable, "-W", "ignore", "-c", CHILD.replace("PARAMETERS", repr(parameters))]
+    assert interrupted(FIT.replace("PARAMETERS", repr(parameters))) < LATEST
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("call", ["forward", "predict", "backprop"])
+def test_interrupted_call(call, dtype):
+    assert interrupted(CALL.replace("CALL", call).replace("DTYPE", repr(dtype))) < LATEST
+
+
+def interrupted(program):
+    """Seconds from a SIGINT in the middle of the work of a child until its call was back."""
+    command = [sys.executable, "-W", "ignore", "-c", program]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout.readline() == "ready\n", child.stderr.read()
-        time.sleep(1.0)  # into the epoch
+        time.sleep(1.0)  # into the work
         child.send_signal(signal.SIGINT)
         sent = time.perf_counter()
         out, error = child.communicate(f"{sent}\n", timeout=120)
     assert child.returncode == 0, error
-    assert float(out) < LATEST
+    return float(out)

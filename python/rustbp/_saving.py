@@ -269,6 +269,8 @@ def _fitted(model: Any, arrays: Arrays) -> dict[str, Any]:
 
 def _restore_fitted(model: Any, fitted: dict[str, Any], arrays: Arrays) -> None:
     for name, value in fitted.items():
+        if value is None and name in _COUNTS:
+            continue  # Like one that is not there.
         value = _decode(value)
         # NumPy floats, as fit sets them.
         is_loss = name in ("loss_", "best_loss_") and value is not None

@@ -75,7 +75,8 @@ def _start_curves(model: Any, first: bool) -> None:
         model._no_improvement_count = 0
     if model.early_stopping:
         scores = None if fresh else getattr(model, "validation_scores_", None)
-        if scores is None:
+        # A model file may have the one without the other.
+        if scores is None or getattr(model, "best_validation_score_", None) is None:
             model.best_validation_score_ = -np.inf
         model.validation_scores_ = [] if scores is None else list(scores)
         model.best_loss_ = None

@@ -101,15 +101,16 @@ unsafe fn tile<V: Vector, O: Operands<V>, const MR: usize, const NV: usize>(
 ) {
     for p in 0..depth {
         prefetch(ahead.wrapping_add(p * WIDTH));
-        // SAFETY of both: the caller vouches for row i < MR and step p < depth of a, and for row p of b. (Macros, since a
-        // closure need not be inlined, and would then not be compiled for the instruction set.)
+        // Macros, since a closure need not be inlined, and would then not be compiled for the instruction set.
         macro_rules! left {
             ($i:expr) => {
+                // SAFETY: the caller vouches for row i < MR and step p < depth of a.
                 O::broadcast(unsafe { *a.add($i * row_stride + p * step) })
             };
         }
         macro_rules! right {
             ($j:expr) => {
+                // SAFETY: the caller vouches for row p < depth of b, and NV registers are at most WIDTH lanes.
                 unsafe { O::load(b.add(p * WIDTH + $j * V::LANES)) }
             };
         }
@@ -196,6 +197,8 @@ struct RowsTimesPanel<V: Vector> {
     left: *const Lane<V>,
     /// Lanes between the panels of the left matrix.
     left_stride: usize,
+    /// Rows of the left matrix and of the result.
+    rows: usize,
     depth: usize,
     right: *const Lane<V>,
     /// What every row of the result begins from: the same row for all (stride 0), or what `out` holds (stride WIDTH).
@@ -235,6 +238,7 @@ fn rows_times_panel<V: Vector>(
             // `done` is a multiple of WIDTH: whole panels are done.
             left: left.panel(done / WIDTH).as_ptr(),
             left_stride: left.panel_stride(),
+            rows: left.rows(),
             depth: steps,
             right: right[done * WIDTH..].as_ptr(),
             init,
@@ -251,6 +255,7 @@ impl<V: Vector> Tiles for RowsTimesPanel<V> {
 
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
+        debug_assert!(row + MR <= self.rows && NV * V::LANES <= WIDTH);
         let mut acc = [[V::zero(); NV]; MR];
         for (i, acc) in acc.iter_mut().enumerate() {
             for (j, acc) in acc.iter_mut().enumerate() {
@@ -397,6 +402,8 @@ struct OuterTiles<V: Vector, O: Operands<V>> {
     step: usize,
     delta: *const O::Lane,
     rows: usize,
+    /// Rows of the gradient.
+    inputs: usize,
     /// What will be needed after these rows.
     ahead: *const O::Lane,
     /// Go on from what `gradient` holds, instead of from 0.
@@ -409,6 +416,7 @@ impl<V: Vector, O: Operands<V>> Tiles for OuterTiles<V, O> {
 
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
+        debug_assert!(row + MR <= self.inputs && NV * V::LANES <= WIDTH);
         let mut acc = [[V::zero(); NV]; MR];
         if self.resume {
             for (i, acc) in acc.iter_mut().enumerate() {
@@ -440,8 +448,8 @@ const fn rows_at_once<T>() -> usize {
 
 /// aᵀ δ for a block of up to 16 inputs and one panel of outputs, with `resume` added to what `gradient` holds.
 ///
-/// `a` and `delta` are the same rows (or pairs of rows) of one panel each; `gradient` gets `inputs` rows of WIDTH numbers, of which `cols` columns
-/// are computed. To be used inside a [`Kernel`]: the update follows in the same one, while the block is in the L1 cache.
+/// `a` and `delta` are the same rows (or pairs of rows) of one panel each; `gradient` gets `inputs` rows of WIDTH numbers,
+/// of which `cols` columns are computed. To be used inside a [`Kernel`]: the update follows in the same one, while the block is in the L1 cache.
 #[inline(always)]
 pub fn outer<V: Vector>(
     a: &[Lane<V>],
@@ -460,6 +468,7 @@ pub fn outer<V: Vector>(
             step: WIDTH,
             delta: delta.as_ptr(),
             rows: delta.len() / WIDTH,
+            inputs,
             // The rows after these, or where the next panel begins.
             ahead: a.as_ptr_range().end,
             resume,
@@ -487,6 +496,7 @@ pub fn column_sums<V: Vector>(
         step: 0,
         delta: delta.as_ptr(),
         rows: delta.len() / WIDTH,
+        inputs: 1,
         ahead: delta.as_ptr(),
         resume,
         gradient: gradient.as_mut_ptr(),

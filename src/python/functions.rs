@@ -1,7 +1,6 @@
 //! Functions without state: forward, the gradient over all rows, and every quantity of one backward pass.
 
 use numpy::{Element, IntoPyArray, PyArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
@@ -16,8 +15,8 @@ use crate::error::Error;
 use crate::inspect::inspect;
 use crate::linalg::real::Real;
 use crate::network::Network;
+use crate::objective::Objective;
 use crate::predict::{predict, predict_row};
-use crate::trainer::Objective;
 
 /// Call a function that is generic over the number type with the one that `$precision` names.
 macro_rules! with_precision {
@@ -70,10 +69,13 @@ fn forward_as<'py, T: Real + Element>(
     } else {
         let threads = Threads::of(threads);
         let out = writable.as_array_mut();
-        py.detach(|| {
+        let mut signals = Signals::new();
+        let done = py.detach(|| {
             let parameters = network.pack(&coefs, &intercepts)?;
-            predict(&network, parameters.as_slice(), &view, threads.count, out)
+            let stop = || signals.stop();
+            predict(&network, parameters.as_slice(), &view, threads.count, out, stop)
         })?;
+        signals.result(done)?;
     }
     drop(writable);
     Ok(out.into_any())
@@ -137,8 +139,7 @@ fn loss_gradient_as<'py, T: Real + Element>(
         let mut objective = Objective::new(network, cost, alpha)?;
         objective.evaluate(from, &data, threads, to, || signals.stop())
     })?;
-    signals.into_result()?;
-    let loss = loss.ok_or_else(|| PyValueError::new_err("stopped without a signal"))?;
+    let loss = signals.result(loss)?;
     Ok((loss.cost, loss.penalty))
 }
 
@@ -179,10 +180,12 @@ fn backprop_as<'py, T: Real + Element>(
     let cost = network.cost(cost)?;
     let arrays = DataArrays::<T>::new(x, y, sample_weight)?;
     let data = arrays.view()?;
+    let mut signals = Signals::new();
     let found = py.detach(|| {
         let mut parameters = network.pack(&coefs, &intercepts)?;
-        inspect(&network, parameters.as_mut_slice(), cost, alpha, &data)
+        inspect(&network, parameters.as_mut_slice(), cost, alpha, &data, || signals.stop())
     })?;
+    let found = signals.result(found)?;
     let result = PyDict::new(py);
     result.set_item("cost", found.loss.cost)?;
     result.set_item("penalty", found.loss.penalty)?;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// Long enough to cost nothing, short enough that Ctrl-C feels immediate.
@@ -39,8 +40,12 @@ impl Signals {
         self.raised.is_some()
     }
 
-    pub fn into_result(self) -> PyResult<()> {
-        self.raised.map_or(Ok(()), Err)
+    /// What the work came to, or the exception for which it stopped.
+    pub fn result<T>(self, found: Option<T>) -> PyResult<T> {
+        match self.raised {
+            Some(error) => Err(error),
+            None => found.ok_or_else(|| PyValueError::new_err("stopped without a signal")),
+        }
     }
 }
 

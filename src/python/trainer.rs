@@ -107,9 +107,12 @@ impl Trainer {
             let mut writable = out.try_readwrite()?;
             let array = writable.as_array_mut();
             let threads = Threads::of(self.n_threads);
-            py.detach(|| {
-                predict(trainer.network(), trainer.parameters(), &view, threads.count, array)
+            let mut signals = Signals::new();
+            let done = py.detach(|| {
+                let (network, parameters) = (trainer.network(), trainer.parameters());
+                predict(network, parameters, &view, threads.count, array, || signals.stop())
             })?;
+            signals.result(done)?;
             drop(writable);
             Ok(out.into_any())
         })
@@ -230,13 +233,11 @@ fn epoch<T: Real + Element>(
     let rows = rows.as_ref().map(|rows| rows.as_slice()).transpose()?;
     let mut signals = Signals::new();
     let epoch = py.detach(|| trainer.epoch(&data, rows, batch_size, threads, || signals.stop()))?;
-    match epoch {
-        Epoch::Finished(loss) => Ok((loss.cost, loss.penalty)),
-        Epoch::Stopped => {
-            signals.into_result()?;
-            Err(PyValueError::new_err("stopped without a signal"))
-        }
-    }
+    let loss = signals.result(match epoch {
+        Epoch::Finished(loss) => Some(loss),
+        Epoch::Stopped => None,
+    })?;
+    Ok((loss.cost, loss.penalty))
 }
 
 type Arrays<'py> = Vec<Bound<'py, PyAny>>;

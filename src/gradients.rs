@@ -1,0 +1,158 @@
+//! What becomes of the gradient: BP3, BP4 and the update, block by block, for one thread's share of the parameters.
+
+use std::ops::Range;
+
+use arrayvec::ArrayVec;
+
+use crate::backprop::{Workspace, bias_gradient, weight_gradient};
+use crate::linalg::dispatch::Kernel;
+use crate::linalg::panels::WIDTH;
+use crate::linalg::prefetch::prefetch_slice;
+use crate::linalg::real::Real;
+use crate::linalg::sparse::{MAX_PANELS_AT_ONCE, panels_of_delta};
+use crate::linalg::vector::Vector;
+use crate::network::{Block, Network};
+use crate::optimizer::{Gradient, MAX_SLOTS, Update};
+
+/// What becomes of the gradient of a block, once BP3 or BP4 has it.
+#[derive(Clone, Copy)]
+pub struct Goal<T> {
+    /// Go on from the sums of earlier rows of the same batch.
+    pub resume: bool,
+    /// Apply the update at once, while the block is in the L1 cache; without it the sums are kept.
+    pub update: Option<(Update<T>, Scale<T>)>,
+}
+
+/// How sums over a batch become the gradient: (sum + alpha w) / weight of the batch.
+#[derive(Clone, Copy)]
+pub struct Scale<T> {
+    pub alpha: T,
+    /// 1 / weight of the batch.
+    pub scale: T,
+}
+
+/// One thread's share of the parameters, and of all that has their layout.
+pub struct Share<'a, T> {
+    pub blocks: Range<usize>,
+    pub parameters: &'a mut [T],
+    pub state: [&'a mut [T]; MAX_SLOTS],
+    /// Sums of a batch that is taken in several goes; empty where none is.
+    pub gradient: &'a mut [T],
+    /// Sum of squares of the weights of each block after the update; empty where nobody asks.
+    pub squares: &'a mut [f64],
+}
+
+/// Numbers of a block of the gradient.
+const BLOCK: usize = WIDTH * WIDTH;
+
+impl<T: Real> Share<'_, T> {
+    /// Where a block of this share stands in its vectors; `origin` is where the first one begins.
+    fn range(block: &Block, origin: usize) -> Range<usize> {
+        block.start - origin..block.range().end - origin
+    }
+
+    /// What the sums of a block begin from.
+    fn start(&self, block: &Block, range: Range<usize>, resume: bool, sums: &mut [T; BLOCK]) {
+        // The products take long enough for what the update needs to arrive.
+        prefetch_slice(&self.parameters[range.clone()]);
+        for slot in self.state.iter().filter(|slot| !slot.is_empty()) {
+            prefetch_slice(&slot[range.clone()]);
+        }
+        if resume {
+            sums[..range.len()].copy_from_slice(&self.gradient[range]);
+        } else if block.cols < WIDTH {
+            // The columns that fill up the panel may not be computed, and have to be zero.
+            sums.fill(T::ZERO);
+        }
+    }
+
+    /// Update the block, or keep its sums.
+    #[inline(always)]
+    fn finish<V: Vector<Scalar = T>>(
+        &mut self,
+        block: &Block,
+        range: Range<usize>,
+        goal: &Goal<T>,
+        sums: &[T; BLOCK],
+    ) {
+        let sum = &sums[..range.len()];
+        let Some((update, Scale { alpha, scale })) = goal.update else {
+            self.gradient[range].copy_from_slice(sum);
+            return;
+        };
+        let is_weight = block.inputs.is_some();
+        let decay = if is_weight { alpha } else { T::ZERO };
+        let state = self.state.each_mut().map(|slot| match slot.is_empty() {
+            true => &mut [][..],
+            false => &mut slot[range.clone()],
+        });
+        let parameters = &mut self.parameters[range];
+        update.apply::<V>(parameters, Gradient { sum, decay, scale }, state);
+        if !self.squares.is_empty() && is_weight {
+            self.squares[block.number - self.blocks.start] = sum_of_squares::<V>(parameters);
+        }
+    }
+}
+
+/// BP3, BP4 and the update for one share of the parameters, over the rows of all workspaces.
+pub struct Gradients<'a, 'b, T> {
+    pub network: &'a Network,
+    pub workspaces: &'a [Workspace<T>],
+    pub share: &'a mut Share<'b, T>,
+    pub goal: Goal<T>,
+}
+
+impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        match self.workspaces {
+            [Workspace { entries: Some(entries), .. }, ..] => {
+                self.by_bands::<V, MAX_PANELS_AT_ONCE>(panels_of_delta::<V>(entries.rows()));
+            }
+            _ => self.by_bands::<V, 1>(1),
+        }
+    }
+}
+
+impl<T: Real> Gradients<'_, '_, T> {
+    #[inline(always)]
+    fn by_bands<V: Vector<Scalar = T>, const N: usize>(self, panels_at_once: usize) {
+        let Gradients { network, workspaces, share, goal } = self;
+        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
+            return;
+        };
+        let mut sums = [[T::ZERO; BLOCK]; N];
+        for band in network.bands(share.blocks.clone(), panels_at_once) {
+            let blocks: ArrayVec<Block, N> = network.blocks_of(&band).collect();
+            for (block, sums) in blocks.iter().zip(&mut sums) {
+                share.start(block, Share::<T>::range(block, origin), goal.resume, sums);
+                if block.inputs.is_none() {
+                    bias_gradient::<V>(block, workspaces, goal.resume, sums);
+                }
+            }
+            if let Some(inputs) = blocks[0].inputs {
+                let sums = sums.as_flattened_mut();
+                let (block, panels) = (&blocks[0], &band.panels);
+                weight_gradient::<V>(block, inputs, panels, workspaces, goal.resume, sums);
+            }
+            for (block, sums) in blocks.iter().zip(&sums) {
+                share.finish::<V>(block, Share::<T>::range(block, origin), &goal, sums);
+            }
+        }
+    }
+}
+
+/// Σ w², in the order of the registers.
+#[inline(always)]
+pub fn sum_of_squares<V: Vector>(w: &[V::Scalar]) -> f64 {
+    let mut acc = V::zero();
+    for i in (0..w.len()).step_by(V::LANES) {
+        let x = V::read(w, i);
+        acc = x.mul_add(x, acc);
+    }
+    let mut lanes = [V::Scalar::ZERO; WIDTH];
+    acc.write(&mut lanes, 0);
+    lanes.iter().map(|x| x.as_f64()).sum()
+}
