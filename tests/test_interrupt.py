@@ -114,3 +114,34 @@ def interrupted(program):
         out, error = child.communicate(f"{sent}\n", timeout=120)
     assert child.returncode == 0, error
     return float(out)
+
+
+# The first question for signals, some 30 ms into a call, runs Python to learn its thread: a handler may run there already.
+EARLY = """
+import signal
+import numpy as np
+from rustbp import _core
+
+coefs, intercepts = [np.ones((500, 500))] * 3, [np.zeros(500)] * 3
+X = np.broadcast_to(np.ones(500), (20_000, 500))
+
+class Rang(Exception):
+    pass
+
+def ring(*_):
+    raise Rang
+
+signal.signal(signal.SIGALRM, ring)
+for _ in range(5):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        _core.forward(X, coefs, intercepts, activation="relu", output_activation="identity")
+    except Rang:
+        continue
+    raise SystemExit("the exception of the handler got lost")
+"""
+
+
+def test_the_exception_of_a_handler_that_runs_early_is_not_lost():
+    run = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr

@@ -27,11 +27,10 @@ impl Signals {
         let asks = self.raised.is_none() && self.is_main != Some(false);
         if asks && self.asked.elapsed() >= INTERVAL {
             let asked = Python::try_attach(|py| {
-                if *self.is_main.get_or_insert_with(|| is_main_thread(py).unwrap_or(false)) {
-                    py.check_signals()
-                } else {
-                    Ok(())
-                }
+                // This too runs Python, and with it a handler whose exception must not get lost.
+                let is_main = self.is_main.map_or_else(|| is_main_thread(py), Ok)?;
+                self.is_main = Some(is_main);
+                if is_main { py.check_signals() } else { Ok(()) }
             });
             // Without an interpreter, which is about to exit, nobody handles signals.
             self.raised = asked.and_then(Result::err);
