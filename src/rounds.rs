@@ -25,8 +25,10 @@ const MAX_ROWS_AT_ONCE: usize = 1024;
 const MAX_WORK_AT_ONCE: usize = 1 << 30;
 /// Multiplications that are worth a second thread: some ten microseconds ...
 const WORK_PER_THREAD: usize = 1 << 19;
-/// ... and rows, as long as one processor's cache holds all weights: after each batch half of them would have to move.
-const ROWS_PER_THREAD: usize = 8;
+/// ... and rows, as long as one processor's cache holds all weights: after each batch half of them have to move, and lists
+/// of entries with them.
+const ROWS_PER_THREAD: usize = 5;
+const ROWS_OF_ENTRIES_PER_THREAD: usize = 8;
 const WEIGHTS_IN_CACHE: usize = 1 << 18;
 
 /// Mean cost and L2 penalty, each batch counting by its rows, and both before that batch's update.
@@ -66,7 +68,10 @@ pub fn useful_threads(network: &Network, layout: Layout, rows: usize, allowed: u
     let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
     if network.len() <= WEIGHTS_IN_CACHE {
         let whole_rows = work_of_batch / network.work_per_row(1.0).max(1);
-        threads = threads.min(whole_rows / ROWS_PER_THREAD);
+        threads = threads.min(match layout {
+            Layout::Panels => whole_rows / ROWS_PER_THREAD,
+            Layout::Entries { .. } => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
+        });
     }
     threads.clamp(1, MAX_THREADS)
 }
