@@ -181,19 +181,14 @@ def open_damaged(count, seed=0):
         path = Path(folder, "model")
         path.write_bytes(files[0])
         rustbp.load(path)
-        tracemalloc.start()
-        try:
-            for file in damaged(rng, files, count):
-                path.write_bytes(file)
-                open_one(path, len(file), result)
-        finally:
-            tracemalloc.stop()
+        for file in damaged(rng, files, count):
+            path.write_bytes(file)
+            open_one(path, len(file), result)
     return result
 
 
 def open_one(path, size, result):
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.start()
     # Of the processor, since the machine may have other things to do.
     start = time.process_time()
     try:
@@ -202,7 +197,8 @@ def open_one(path, size, result):
         model, message = None, str(error)
     assert len(message) < 1000, message[:1000]
     result.slowest = max(result.slowest, time.process_time() - start)
-    taken = tracemalloc.get_traced_memory()[1] - before - 2 * size
+    taken = tracemalloc.get_traced_memory()[1] - 2 * size
+    tracemalloc.stop()
     assert taken <= PYTHON_OBJECTS, f"{taken} bytes beyond twice a file of {size}"
     result.most = max(result.most, taken)
     result.files += 1
