@@ -116,7 +116,7 @@ def interrupted(program):
     return float(out)
 
 
-# The first question for signals, some 30 ms into a call, runs Python to learn its thread: a handler may run there already.
+# The first question for signals, some 30 ms into a call, runs Python to learn its thread: a handler may run there.
 EARLY = """
 import signal
 import numpy as np
