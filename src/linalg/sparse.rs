@@ -15,7 +15,7 @@ use super::product::{Epilogue, Layer};
 use super::real::Real;
 use super::vector::Vector;
 
-/// The most that [`panels_at_once`] says for any instruction set: 8 sums hide the latency of two FMA units.
+/// The most panels that are taken at once with any instruction set: 8 sums hide the latency of two FMA units.
 pub const MAX_PANELS_AT_ONCE: usize = 8;
 
 /// Sums that are held in registers: beside them there is one number of X, a tile of the dense products holds more.
