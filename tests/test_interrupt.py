@@ -103,6 +103,8 @@ def test_interrupted_call(call, dtype):
 
 def interrupted(program):
     """Seconds from a SIGINT in the middle of the work of a child until its call was back."""
+    # What a shell runs in the background begins with it ignored, and so would the child.
+    program = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{program}"
     command = [sys.executable, "-W", "ignore", "-c", program]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
