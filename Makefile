@@ -33,7 +33,7 @@ test-rust: | tools  ## the core alone, without Python
 test-python: $(VENV)/.done-build $(VENV)/.done-group-test  ## pytest; ARGS="-k digits" selects
 	$(BIN)/python -m pytest $(ARGS)
 
-torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the tests for docs/reliability.md (half an hour)
+torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the tests for docs/reliability.md (a quarter of an hour)
 	$(BIN)/python tests/torture/format.py
 	set -e; for script in interrupts leaks native_calls processes same_result; do \
 	  $(BIN)/python tests/torture/$$script.py --full; done
