@@ -120,6 +120,9 @@ impl<T: Real> Entries<T> {
         self.by_row.entries.clear();
         self.by_row.starts.clear();
         self.by_row.starts.push(0);
+        // Lists along columns name rows that may be gone.
+        self.by_column.entries.clear();
+        self.by_column.starts.clear();
     }
 
     /// Add a row of `cols` numbers. `ahead` is where a row begins that will be added soon: it is asked for meanwhile.
@@ -133,7 +136,8 @@ impl<T: Real> Entries<T> {
         clippy::cast_possible_truncation,
         reason = "columns are fewer than 2^32: see `with_capacity`"
     )]
-    pub fn push_strided(&mut self, row: impl Iterator<Item = T>) {
+    pub fn push_strided(&mut self, row: impl ExactSizeIterator<Item = T>) {
+        assert!(row.len() == self.cols);
         let Self { chunk, by_row: Lists { starts, entries }, .. } = self;
         for (column, value) in row.enumerate() {
             if column > 0 && column % *chunk == 0 {
@@ -153,7 +157,7 @@ impl<T: Real> Entries<T> {
         reason = "columns are fewer than 2^32: see `with_capacity`"
     )]
     pub fn push_sparse(&mut self, x: &Csr<'_, T>, row: usize) {
-        debug_assert!(x.cols() == self.cols);
+        assert!(x.cols() == self.cols);
         let Self { by_row: Lists { starts, entries }, .. } = self;
         let first = entries.len();
         entries.extend(x.row(row).map(|(column, value)| Entry { at: column as u32, value }));
