@@ -7,7 +7,7 @@ use crate::linalg::csr::Csr;
 use crate::linalg::dispatch::Isa;
 use crate::linalg::entries::Entries;
 use crate::linalg::panels::{Panels, WIDTH};
-use crate::linalg::prefetch::prefetch_slice;
+use crate::linalg::prefetch::{LINE, prefetch, prefetch_slice};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::network::Network;
@@ -133,6 +133,59 @@ fn each_row<'a, T: Real>(
     }
     for i in 0..rows.len() {
         f(i, row(i), row(i + ROWS_AHEAD).as_ptr());
+    }
+}
+
+/// Rows of a dense X that will be gathered soon: their cache lines are asked for a few at a time, while arithmetic has the
+/// processor busy and memory has not.
+pub struct Ahead<'a, T> {
+    x: Option<ArrayView2<'a, T>>,
+    rows: Rows<'a>,
+    row: usize,
+    column: usize,
+}
+
+/// What may be asked for ahead: more would drive out of the L2 cache what the arithmetic works on.
+const BYTES_AHEAD: usize = 128 << 10;
+
+impl<'a, T: Real> Ahead<'a, T> {
+    /// Numbers of a cache line.
+    const LINE: usize = LINE / size_of::<T>();
+
+    pub fn new<'d: 'a>(x: &Input<'d, T>, rows: Rows<'a>) -> Self {
+        let x = match x {
+            Input::Dense(x) if x.stride_of(Axis(1)) == 1 => Some(x.reborrow()),
+            _ => None,
+        };
+        let most = BYTES_AHEAD / (x.map_or(1, |x| x.ncols()) * size_of::<T>()).max(1);
+        Self { x, rows: rows.slice(0, rows.len().min(most)), row: 0, column: 0 }
+    }
+
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self { x: None, rows: Rows::Range { first: 0, len: 0 }, row: 0, column: 0 }
+    }
+
+    /// How many lines to ask for each time in order to be done after `times`.
+    pub fn share(&self, times: usize) -> usize {
+        let lines = self.x.map_or(0, |x| x.ncols().div_ceil(Self::LINE) * self.rows.len());
+        lines.div_ceil(times.max(1))
+    }
+
+    #[inline(always)]
+    pub fn ask_for(&mut self, lines: usize) {
+        let Some(x) = &self.x else { return };
+        for _ in 0..lines {
+            if self.row == self.rows.len() {
+                return;
+            }
+            let row = x.index_axis(Axis(0), self.rows.get(self.row)).as_ptr();
+            prefetch(row.wrapping_add(self.column));
+            self.column += Self::LINE;
+            if self.column >= x.ncols() {
+                (self.row, self.column) = (self.row + 1, 0);
+            }
+        }
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use arrayvec::ArrayVec;
-
 use crate::backprop::{Workspace, bias_gradient, weight_gradient};
+use crate::batch::Ahead;
 use crate::linalg::dispatch::Kernel;
 use crate::linalg::panels::WIDTH;
 use crate::linalg::prefetch::prefetch_slice;
@@ -45,6 +44,10 @@ pub struct Share<'a, T> {
 /// Numbers of a block of the gradient.
 const BLOCK: usize = WIDTH * WIDTH;
 
+/// Sums of a few blocks on the stack, so that no register's part of them lies on two cache lines.
+#[repr(C, align(64))]
+struct Sums<T, const N: usize>([[T; BLOCK]; N]);
+
 impl<T: Real> Share<'_, T> {
     /// Where a block of this share stands in its vectors; `origin` is where the first one begins.
     fn range(block: &Block, origin: usize) -> Range<usize> {
@@ -52,7 +55,14 @@ impl<T: Real> Share<'_, T> {
     }
 
     /// What the sums of a block begin from.
-    fn start(&self, block: &Block, range: Range<usize>, resume: bool, sums: &mut [T; BLOCK]) {
+    #[inline(always)]
+    fn start<V: Vector<Scalar = T>>(
+        &self,
+        block: &Block,
+        range: Range<usize>,
+        resume: bool,
+        sums: &mut [T; BLOCK],
+    ) {
         // The products take long enough for what the update needs to arrive.
         prefetch_slice(&self.parameters[range.clone()]);
         for slot in self.state.iter().filter(|slot| !slot.is_empty()) {
@@ -60,9 +70,9 @@ impl<T: Real> Share<'_, T> {
         }
         if resume {
             sums[..range.len()].copy_from_slice(&self.gradient[range]);
-        } else if block.cols < WIDTH {
-            // The columns that fill up the panel may not be computed, and have to be zero.
-            sums.fill(T::ZERO);
+        } else if block.cols.next_multiple_of(V::LANES) < WIDTH {
+            // The registers that fill up the panel are not computed, and have to be zero.
+            sums[..range.len()].fill(T::ZERO);
         }
     }
 
@@ -100,6 +110,8 @@ pub struct Gradients<'a, 'b, T> {
     pub workspaces: &'a [Workspace<T>],
     pub share: &'a mut Share<'b, T>,
     pub goal: Goal<T>,
+    /// Rows of the next batch, asked for meanwhile.
+    pub ahead: Ahead<'a, T>,
 }
 
 impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
@@ -119,26 +131,30 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
 impl<T: Real> Gradients<'_, '_, T> {
     #[inline(always)]
     fn by_bands<V: Vector<Scalar = T>, const N: usize>(self, panels_at_once: usize) {
-        let Gradients { network, workspaces, share, goal } = self;
+        let Gradients { network, workspaces, share, goal, mut ahead } = self;
+        let lines_per_block = ahead.share(share.blocks.len());
         let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
             return;
         };
-        let mut sums = [[T::ZERO; BLOCK]; N];
+        let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
         for band in network.bands(share.blocks.clone(), panels_at_once) {
-            let blocks: ArrayVec<Block, N> = network.blocks_of(&band).collect();
-            for (block, sums) in blocks.iter().zip(&mut sums) {
-                share.start(block, Share::<T>::range(block, origin), goal.resume, sums);
+            // Plain loops: an adapter's closure may not be inlined, and a small network has little else to do here.
+            for (i, panel) in band.panels.clone().enumerate() {
+                let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
+                share.start::<V>(&block, Share::<T>::range(&block, origin), goal.resume, sums);
+                ahead.ask_for(lines_per_block);
                 if block.inputs.is_none() {
-                    bias_gradient::<V>(block, workspaces, goal.resume, sums);
+                    bias_gradient::<V>(&block, workspaces, goal.resume, sums);
                 }
             }
-            if let Some(inputs) = blocks[0].inputs {
+            let first = network.block_of(&band, band.panels.start);
+            if let Some(inputs) = first.inputs {
                 let sums = sums.as_flattened_mut();
-                let (block, panels) = (&blocks[0], &band.panels);
-                weight_gradient::<V>(block, inputs, panels, workspaces, goal.resume, sums);
+                weight_gradient::<V>(&first, inputs, &band.panels, workspaces, goal.resume, sums);
             }
-            for (block, sums) in blocks.iter().zip(&sums) {
-                share.finish::<V>(block, Share::<T>::range(block, origin), &goal, sums);
+            for (i, panel) in band.panels.clone().enumerate() {
+                let (block, sums) = (network.block_of(&band, panel), &sums[i]);
+                share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
             }
         }
     }

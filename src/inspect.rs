@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2};
 
 use crate::backprop::{Workspace, backward, forward};
-use crate::batch::Data;
+use crate::batch::{Ahead, Data};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::gradients::{Goal, Gradients, Share};
@@ -74,7 +74,10 @@ pub fn inspect<T: Real>(
         };
         let goal = Goal { resume: done > 0, update: None };
         let workspaces = std::slice::from_ref(&workspace);
-        dispatch(isa, Gradients { network, workspaces, share: &mut share, goal });
+        dispatch(
+            isa,
+            Gradients { network, workspaces, share: &mut share, goal, ahead: Ahead::nothing() },
+        );
         done += part.len();
     }
 

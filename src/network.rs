@@ -191,7 +191,7 @@ impl Network {
     }
 
     /// Where row `row` (`fan_in` is the biases) of neuron `neuron` stands in the parameters.
-    #[inline]
+    #[inline(always)]
     fn position(&self, l: usize, row: usize, neuron: usize) -> usize {
         let rows = self.sizes[l - 1] + 1;
         self.offsets[l - 1] + ((neuron / WIDTH) * rows + row) * WIDTH + neuron % WIDTH
@@ -313,7 +313,7 @@ impl Network {
 
     /// Some of the blocks, in the order of memory.
     pub fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = Block> {
-        self.bands(range, 1).flat_map(|band| self.blocks_of(&band))
+        self.bands(range, 1).map(|band| self.block_of(&band, band.panels.start))
     }
 
     /// Some of the blocks; those of the first layer in bands of up to `panels_at_once` panels where all of a panel is among
@@ -324,14 +324,13 @@ impl Network {
         Bands { network: self, next: range.start, end, panels_at_once, layer, panels, rows }
     }
 
-    /// The blocks of a band, one of each panel.
-    #[inline]
-    pub fn blocks_of(&self, band: &Band) -> impl Iterator<Item = Block> + use<'_> {
-        let &Band { layer, block, .. } = band;
-        band.panels.clone().map(move |panel| self.block(layer, panel, block))
+    /// The block of a band in one of its panels.
+    #[inline(always)]
+    pub fn block_of(&self, band: &Band, panel: usize) -> Block {
+        self.block(band.layer, panel, band.block)
     }
 
-    #[inline]
+    #[inline(always)]
     fn block(&self, layer: usize, panel: usize, b: usize) -> Block {
         let fan_in = self.sizes[layer - 1];
         let cols = panel_cols(self.sizes[layer], panel);
@@ -456,11 +455,11 @@ mod tests {
                 let some: Vec<_> = network.blocks(start..end).collect();
                 assert_eq!(some, all[start..end]);
                 for panels_at_once in [2, 3, 6] {
-                    let bands = network.bands(start..end, panels_at_once);
-                    let mut some: Vec<_> = bands
-                        .inspect(|band| assert!(band.panels.len() <= panels_at_once))
-                        .flat_map(|band| network.blocks_of(&band))
-                        .collect();
+                    let mut some = Vec::new();
+                    for band in network.bands(start..end, panels_at_once) {
+                        assert!(band.panels.len() <= panels_at_once);
+                        some.extend(band.panels.clone().map(|p| network.block_of(&band, p)));
+                    }
                     some.sort_by_key(|block| block.number);
                     assert_eq!(some, all[start..end]);
                 }

@@ -103,8 +103,9 @@ impl<T: Real> Objective<T> {
                     &mut [],
                 );
                 let goal = Goal { resume: done > 0, update: None };
-                pass.second_round(team, workspaces, &mut shares, goal);
                 done += part.len();
+                let next = all.slice(done, at_once.min(rows - done));
+                pass.second_round(team, workspaces, &mut shares, goal, next);
             }
             Ok(Some(cost))
         })?;

@@ -6,7 +6,7 @@
 use arrayvec::ArrayVec;
 
 use crate::backprop::{Workspace, backward, forward};
-use crate::batch::{Data, Input, Layout};
+use crate::batch::{Ahead, Data, Input, Layout};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::gradients::{Goal, Gradients, Share, sum_of_squares};
@@ -102,6 +102,27 @@ impl<T: Real> Workspaces<T> {
     }
 }
 
+/// The rows of a batch, shared out among threads.
+struct RowShares<'a> {
+    rows: Rows<'a>,
+    /// Threads that have rows.
+    count: usize,
+}
+
+impl<'a> RowShares<'a> {
+    fn new(rows: Rows<'a>, threads: usize) -> Self {
+        Self { rows, count: threads.min(rows.len().div_ceil(2)) }
+    }
+
+    fn of(&self, thread: usize) -> Rows<'a> {
+        // Pairs of rows stay together: a product of bfloat16 numbers sums over two rows at a time.
+        let pairs = self.rows.len().div_ceil(2);
+        let bound =
+            |i: usize| (2 * (i.min(self.count) * pairs / self.count.max(1))).min(self.rows.len());
+        self.rows.slice(bound(thread), bound(thread + 1) - bound(thread))
+    }
+}
+
 impl<T: Real> Pass<'_, '_, T> {
     /// First round: each thread goes forward and backward with its own rows. Returns how many threads had rows.
     pub fn first_round(
@@ -111,29 +132,29 @@ impl<T: Real> Pass<'_, '_, T> {
         rows: Rows<'_>,
         workspaces: &mut [Workspace<T>],
     ) -> usize {
-        // Pairs of rows stay together: a product of bfloat16 numbers sums over two rows at a time.
-        let pairs = rows.len().div_ceil(2);
-        let active = workspaces.len().min(team.threads()).min(pairs);
-        let bound = |thread: usize| (2 * (thread * pairs / active)).min(rows.len());
-        team.each(&mut workspaces[..active], |thread, workspace| {
-            let own = rows.slice(bound(thread), bound(thread + 1) - bound(thread));
+        let shares = RowShares::new(rows, workspaces.len().min(team.threads()));
+        team.each(&mut workspaces[..shares.count], |thread, workspace| {
+            let own = shares.of(thread);
             let Pass { network, isa, cost, data } = *self;
             forward(network, parameters, isa, &data.x, own, workspace);
             backward(network, parameters, isa, cost, data, own, workspace);
         });
-        active
+        shares.count
     }
 
-    /// Second round: each thread BP3, BP4 and the update for its own share.
+    /// Second round: each thread BP3, BP4 and the update for its own share; `next` are the rows of the first round after it.
     pub fn second_round(
         &self,
         team: &Team<'_>,
         workspaces: &[Workspace<T>],
         shares: &mut [Share<'_, T>],
         goal: Goal<T>,
+        next: Rows<'_>,
     ) {
-        team.each(shares, |_, share| {
-            let kernel = Gradients { network: self.network, workspaces, share, goal };
+        let next = RowShares::new(next, team.threads());
+        team.each(shares, |thread, share| {
+            let ahead = Ahead::new(&self.data.x, next.of(thread));
+            let kernel = Gradients { network: self.network, workspaces, share, goal, ahead };
             dispatch(self.isa, kernel);
         });
     }

@@ -155,24 +155,27 @@ impl<T: Real> Trainer<T> {
             let mut first = 0;
             while first < all.len() {
                 let batch = all.slice(first, batch_size.min(all.len() - first));
-                let Some(loss) = self.batch(team, data, batch, at_once, &ends, &mut stop)? else {
+                first += batch.len();
+                let next = all.slice(first, at_once.min(all.len() - first));
+                let Some(loss) =
+                    self.batch(team, data, [batch, next], at_once, &ends, &mut stop)?
+                else {
                     return Ok(Epoch::Stopped);
                 };
                 total.cost += loss.cost * batch.len() as f64;
                 total.penalty += loss.penalty * batch.len() as f64;
-                first += batch.len();
             }
             let rows = all.len() as f64;
             Ok(Epoch::Finished(Loss { cost: total.cost / rows, penalty: total.penalty / rows }))
         })
     }
 
-    /// One mini-batch: its loss before the update, or None when asked to stop.
+    /// One mini-batch, and the first rows of the next: its loss before the update, or None when asked to stop.
     fn batch(
         &mut self,
         team: &Team<'_>,
         data: &Data<'_, T>,
-        batch: Rows<'_>,
+        [batch, next]: [Rows<'_>; 2],
         at_once: usize,
         ends: &[usize],
         stop: &mut impl FnMut() -> bool,
@@ -195,8 +198,12 @@ impl<T: Real> Trainer<T> {
             let active = pass.first_round(team, parameters, rows, workspaces);
             let workspaces = &workspaces[..active];
             cost += Pass::cost_of(workspaces);
-            let is_last = done + rows.len() == batch.len();
-            let goal = Goal { resume: done > 0, update: is_last.then_some((update, scale)) };
+            done += rows.len();
+            let is_last = done == batch.len();
+            let next =
+                if is_last { next } else { batch.slice(done, at_once.min(batch.len() - done)) };
+            let goal =
+                Goal { resume: done > rows.len(), update: is_last.then_some((update, scale)) };
             let [first, second] = &mut self.state;
             let mut shares = cut(
                 &self.network,
@@ -206,8 +213,7 @@ impl<T: Real> Trainer<T> {
                 self.gradient.as_mut_slice(),
                 &mut self.squares,
             );
-            pass.second_round(team, workspaces, &mut shares, goal);
-            done += rows.len();
+            pass.second_round(team, workspaces, &mut shares, goal, next);
         }
         self.updates += 1;
         Ok(Some(Loss { cost: cost / weight, penalty }))

@@ -94,14 +94,6 @@ impl<T: Real> Entries<T> {
         self.cols.div_ceil(self.chunk)
     }
 
-    /// The columns of a chunk, divided evenly among all rows: those that fall to `row`.
-    #[inline(always)]
-    pub fn columns_of(&self, chunk: usize, row: usize) -> std::ops::Range<usize> {
-        let first = chunk * self.chunk;
-        let len = self.cols.saturating_sub(first).min(self.chunk);
-        first + row * len / self.rows..first + (row + 1) * len / self.rows
-    }
-
     /// Entries of a row in one chunk, in the order of the columns.
     #[inline(always)]
     pub fn in_row(&self, row: usize, chunk: usize) -> &[Entry<T>] {

@@ -156,10 +156,15 @@ pub(super) trait Tiles {
 pub(super) fn cover<J: Tiles>(job: &mut J, rows: usize, cols: usize) {
     let nv = registers::<J::V>(cols);
     let highest = (<J::V as Vector>::MAX_ACCUMULATORS / nv).clamp(1, WIDTH);
+    let tiles = rows.div_ceil(highest);
+    if tiles == 0 {
+        return;
+    }
+    // The first `higher` tiles have one row more.
+    let (height, higher) = (rows / tiles, rows % tiles);
     let mut row = 0;
-    let mut tiles = rows.div_ceil(highest);
-    while tiles > 0 {
-        let mr = (rows - row).div_ceil(tiles);
+    for tile in 0..tiles {
+        let mr = height + usize::from(tile < higher);
         macro_rules! sizes {
             ($($nv:literal: $($mr:literal)*;)*) => {
                 match (nv, mr) {
@@ -188,7 +193,6 @@ pub(super) fn cover<J: Tiles>(job: &mut J, rows: usize, cols: usize) {
             8: 1;
         }
         row += mr;
-        tiles -= 1;
     }
 }
 

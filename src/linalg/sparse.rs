@@ -10,7 +10,6 @@ use std::ops::Range;
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::entries::{Entries, Entry};
 use super::panels::{Panels, WIDTH, panel_count};
-use super::prefetch::prefetch;
 use super::product::{Epilogue, Layer};
 use super::real::Real;
 use super::vector::Vector;
@@ -129,12 +128,6 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
             let out = self.out.panel_mut(group.start).as_mut_ptr();
             for chunk in 0..x.chunks() {
                 for row in 0..x.rows() {
-                    let w = x.columns_of(chunk + 1, row);
-                    for p in 0..group.len() {
-                        for k in w.clone() {
-                            prefetch(right.first.wrapping_add(p * right.stride + k * WIDTH));
-                        }
-                    }
                     let entries = x.in_row(row, chunk);
                     if entries.is_empty() && chunk > 0 {
                         continue;
