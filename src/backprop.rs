@@ -25,8 +25,8 @@ use crate::network::{Block, Network, vector_of};
 pub struct Workspace<T> {
     /// a^l at index l; a^0 is the rows of X, empty where `entries` has them.
     pub a: Vec<Panels<T>>,
-    /// What is not zero in the rows of X, where the layout says so.
-    pub entries: Option<Entries<T>>,
+    /// What is not zero in a^l at index l, where its layout says so.
+    pub entries: Vec<Option<Entries<T>>>,
     /// δ^l at index l - 1.
     pub delta: Vec<Panels<T>>,
     /// Cost of each row, times its weight.
@@ -36,20 +36,20 @@ pub struct Workspace<T> {
     /// a^l at index l and δ^l at index l - 1 as BP4 multiplies them; empty where it takes them as they are.
     kept_a: Kept,
     kept_delta: Kept,
-    /// One row of outputs and one of their errors, in whole panels.
+    /// One row of outputs and one of their errors, or one of a hidden layer, in whole panels.
     row: Aligned<T>,
 }
 
 impl<T: Real> Workspace<T> {
-    /// Room for `rows` rows of `x` in both directions, with products on `isa`.
+    /// Room for `rows` rows of `x` in both directions, with products on `isa`; layout l is that of a^l.
     pub fn new(
         network: &Network,
         x: &Input<'_, T>,
         rows: usize,
-        layout: Layout,
+        layouts: &[Layout],
         isa: Isa,
     ) -> Result<Self, Error> {
-        let mut workspace = Self::forward_only(network, x, rows, layout)?;
+        let mut workspace = Self::forward_only(network, x, rows, layouts)?;
         let allocate = || {
             let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
             let dense = workspace.a.iter().filter(|a| a.rows() > 0);
@@ -75,23 +75,27 @@ impl<T: Real> Workspace<T> {
         network: &Network,
         x: &Input<'_, T>,
         rows: usize,
-        layout: Layout,
+        layouts: &[Layout],
     ) -> Result<Self, Error> {
-        let entries = match layout {
-            Layout::Panels => None,
+        debug_assert!(layouts.len() == network.depth());
+        let entries = layouts.iter().zip(network.sizes()).enumerate();
+        let entries = entries.map(|(l, (layout, &n))| match layout {
+            Layout::Panels => Ok(None),
             Layout::Entries { density } => {
-                let most = x.most_entries(rows);
-                let entries = Entries::with_capacity(rows, x.cols(), most, density);
-                Some(entries.ok_or(Self::MEMORY)?)
+                let most = if l == 0 { x.most_entries(rows) } else { rows.saturating_mul(n) };
+                let entries = Entries::with_capacity(rows, n, most, *density);
+                entries.ok_or(Self::MEMORY).map(Some)
             }
-        };
+        });
+        let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let a = network.sizes().iter().enumerate().map(|(l, &n)| {
-            let rows = if l == 0 && entries.is_some() { 0 } else { rows };
+            let rows = if l == 0 && entries[0].is_some() { 0 } else { rows };
             Panels::zeros(rows, n)
         });
+        let widest = network.sizes()[1..network.depth()].iter().copied().max().unwrap_or(0);
         let allocate = || {
-            let outputs = panel_count(network.outputs());
-            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, Aligned::zeros(2 * outputs)?))
+            let row = panel_count(widest).max(2 * panel_count(network.outputs()));
+            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, Aligned::zeros(row)?))
         };
         let (a, scratch, row) = allocate().ok_or(Self::MEMORY)?;
         Ok(Self {
@@ -111,7 +115,7 @@ impl<T: Real> Workspace<T> {
     /// Have room for `rows` rows of another X with the same layout.
     pub fn prepare(&mut self, x: &Input<'_, T>, rows: usize) -> Result<(), Error> {
         let has_room = |entries: &mut Entries<T>| entries.has_room_for(x.most_entries(rows));
-        if self.entries.as_mut().is_none_or(has_room) { Ok(()) } else { Err(Self::MEMORY) }
+        if self.entries[0].as_mut().is_none_or(has_room) { Ok(()) } else { Err(Self::MEMORY) }
     }
 
     /// z^l of the rows that [`forward`] has just seen.
@@ -125,7 +129,7 @@ impl<T: Real> Workspace<T> {
         let Self { a, entries, scratch, .. } = self;
         let layer = network.layer(parameters, l);
         let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
-        let entries = entries.as_ref().filter(|_| l == 1);
+        let entries = entries[l - 1].as_ref();
         weighted_input(isa, layer, &a[l - 1], entries, scratch, &mut z, ApplySigma(None));
         Some(z)
     }
@@ -144,7 +148,7 @@ impl<T: Real> Workspace<T> {
 
     /// Use the first `rows` rows from now on.
     pub fn set_rows(&mut self, rows: usize) {
-        let first = usize::from(self.entries.is_some());
+        let first = usize::from(self.entries[0].is_some());
         for panels in self.a[first..].iter_mut().chain(&mut self.delta) {
             panels.set_rows(rows);
         }
@@ -186,7 +190,7 @@ pub fn forward<T: Real>(
     workspace: &mut Workspace<T>,
 ) {
     workspace.set_rows(rows.len());
-    match (x, &mut workspace.entries) {
+    match (x, &mut workspace.entries[0]) {
         (_, Some(entries)) => gather_entries(isa, x, rows, entries),
         (Input::Dense(x), None) => gather(*x, rows, &mut workspace.a[0]),
         (Input::Sparse(_), None) => debug_assert!(false, "a sparse X has no layout but entries"),
@@ -198,14 +202,28 @@ pub fn forward<T: Real>(
             Output::Softmax => None,
         });
         let layer = network.layer(parameters, l);
-        let Workspace { a, entries, scratch, .. } = &mut *workspace;
+        let Workspace { a, entries, scratch, row, .. } = &mut *workspace;
         let (before, after) = a.split_at_mut(l);
-        let entries = entries.as_ref().filter(|_| l == 1);
-        weighted_input(isa, layer, &before[l - 1], entries, scratch, &mut after[0], sigma);
+        let before_entries = entries[l - 1].as_ref();
+        weighted_input(isa, layer, &before[l - 1], before_entries, scratch, &mut after[0], sigma);
+        if let Some(Some(entries)) = entries.get_mut(l) {
+            collect_entries(isa, &after[0], row.as_mut_slice(), entries);
+        }
     }
     if network.output == Output::Softmax {
         let Workspace { a, row, .. } = workspace;
-        dispatch(isa, SoftmaxRows { a: &mut a[network.depth()], row: row.as_mut_slice() });
+        let row = &mut row.as_mut_slice()[..panel_count(network.outputs()) * WIDTH];
+        dispatch(isa, SoftmaxRows { a: &mut a[network.depth()], row });
+    }
+}
+
+/// Collect what is not zero in a^l; `row` has room for one row.
+fn collect_entries<T: Real>(isa: Isa, a: &Panels<T>, row: &mut [T], entries: &mut Entries<T>) {
+    let row = &mut row[..a.cols()];
+    entries.clear();
+    for i in 0..a.rows() {
+        a.copy_row_to(i, row);
+        entries.push_dense(isa, row, row.as_ptr());
     }
 }
 
@@ -235,8 +253,7 @@ impl<T: Real> Kernel<T> for SoftmaxRows<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let (outputs, padded) = (self.a.cols(), self.row.len() / 2);
-        let row = &mut self.row[..padded];
+        let (outputs, row) = (self.a.cols(), self.row);
         for i in 0..self.a.rows() {
             self.a.copy_row_to(i, &mut row[..outputs]);
             row[outputs..].fill(T::neg_infinity());
@@ -263,9 +280,7 @@ pub fn backward<T: Real>(
         let next_layer = network.layer(parameters, l + 1);
         hidden_delta(isa, network.hidden, next_layer, &next[0], &a[l], scratch, &mut delta[l - 1]);
     }
-    if let Some(entries) = &mut workspace.entries {
-        entries.sort_by_column();
-    }
+    workspace.entries.iter_mut().flatten().for_each(Entries::sort_by_column);
     let Workspace { a, delta, kept_a, kept_delta, .. } = workspace;
     kept_a.keep(isa, a);
     kept_delta.keep(isa, delta);
@@ -282,8 +297,8 @@ pub fn output_delta<T: Real>(
 ) {
     let (depth, outputs) = (network.depth(), network.outputs());
     let (a, delta) = (&workspace.a[depth], &mut workspace.delta[depth - 1]);
-    let buffer = workspace.row.as_mut_slice();
-    let (row_a, row_delta) = buffer.split_at_mut(buffer.len() / 2);
+    let (row_a, row_delta) =
+        workspace.row.as_mut_slice().split_at_mut(panel_count(outputs) * WIDTH);
     for i in 0..rows.len() {
         let row = rows.get(i);
         a.copy_row_to(i, &mut row_a[..outputs]);
@@ -364,12 +379,12 @@ pub fn weight_gradient<V: Vector>(
     for (i, w) in workspaces.iter().enumerate() {
         let resume = resume || i > 0;
         let delta = &w.delta[block.layer - 1];
-        match &w.entries {
-            Some(entries) if block.layer == 1 => {
+        match &w.entries[block.layer - 1] {
+            Some(entries) => {
                 let columns = inputs * WIDTH..inputs * WIDTH + block.rows;
                 sparse::outer::<V>(entries, delta, panels.clone(), columns, resume, gradient);
             }
-            _ => {
+            None => {
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
                 let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
                 product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::linalg::csr::Csr;
 use crate::linalg::dispatch::Isa;
 use crate::linalg::entries::Entries;
-use crate::linalg::panels::{Panels, WIDTH};
+use crate::linalg::panels::{Panels, WIDTH, panel_count};
 use crate::linalg::prefetch::{LINE, prefetch, prefetch_slice};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
@@ -44,23 +44,21 @@ impl<T: Real> Input<'_, T> {
 
     /// How a workspace of `network` should keep rows of this X, of which it takes `at_once`, for products on `isa`.
     pub fn layout(&self, network: &Network, at_once: usize, isa: Isa) -> Layout {
-        let density = match self {
-            Input::Sparse(x) => x.len() as f64 / (x.rows() as f64 * x.cols() as f64).max(1.0),
-            Input::Dense(_)
-                if at_once < MIN_ROWS
-                    || network.sizes()[1] < MIN_NEURONS
-                    || u32::try_from(self.cols()).is_err() =>
-            {
-                return Layout::Panels;
-            }
-            Input::Dense(x) => density_of_some(*x),
-        };
-        // Products over entries are of numbers as they are.
-        let most = if isa.multiplies_bfloat16() { MOSTLY_ZEROS / 2.0 } else { MOSTLY_ZEROS };
         match self {
-            Input::Dense(_) if density > most => Layout::Panels,
-            // A power of two, so that batches of like data have the same layout.
-            _ => Layout::Entries { density: density.clamp(1e-9, 1.0).log2().ceil().exp2() },
+            Input::Sparse(x) => {
+                Layout::entries(x.len() as f64 / (x.rows() as f64 * x.cols() as f64).max(1.0))
+            }
+            Input::Dense(x) if Layout::may_be_entries(network, 0, at_once) => {
+                let density = density_of_some(*x);
+                // Products over entries are of numbers as they are.
+                let counts = if isa.multiplies_bfloat16() { 2.0 * density } else { density };
+                if Layout::pays(network, 0, counts) {
+                    Layout::entries(density)
+                } else {
+                    Layout::Panels
+                }
+            }
+            Input::Dense(_) => Layout::Panels,
         }
     }
 
@@ -80,7 +78,7 @@ impl<T: Real> Input<'_, T> {
     }
 }
 
-/// How a workspace keeps the rows of X that it works on; the results are the same.
+/// How a workspace keeps the rows of a^l that the products of layer l + 1 multiply; the results are the same.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layout {
     /// All numbers.
@@ -90,8 +88,28 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The work of the first layer's products, as a share of what it would be with all numbers.
-    pub fn first_layer(self) -> f64 {
+    /// Those of so many numbers out of all that are not zero.
+    pub fn entries(density: f64) -> Self {
+        // A power of two, so that batches of like data have the same layout.
+        Layout::Entries { density: density.clamp(1e-9, 1.0).log2().ceil().exp2() }
+    }
+
+    /// Whether entries of a^l can pay at all, with so many rows at once.
+    pub fn may_be_entries(network: &Network, l: usize, at_once: usize) -> bool {
+        at_once >= MIN_ROWS
+            && network.sizes()[l + 1] >= MIN_NEURONS
+            && u32::try_from(network.sizes()[l]).is_ok()
+    }
+
+    /// Whether the products over entries of a^l are the faster ones: each costs about as much as two numbers of a dense
+    /// product, and its place in the lists as much as two panels of neurons.
+    pub fn pays(network: &Network, l: usize, density: f64) -> bool {
+        let panels = panel_count(network.sizes()[l + 1]) as f64;
+        density <= 0.5 * panels / (panels + 2.0)
+    }
+
+    /// The work of products with a^l, as a share of what it would be with all numbers.
+    pub fn work(self) -> f64 {
         match self {
             Layout::Panels => 1.0,
             Layout::Entries { density } => (0.2 + 1.5 * density).min(1.0),
@@ -99,11 +117,9 @@ impl Layout {
     }
 }
 
-/// Up to this share of numbers that are not zero, the products over entries are the faster ones ...
-const MOSTLY_ZEROS: f64 = 0.3;
-/// ... where enough rows make lists of entries along columns that are worth beginning ...
+/// Rows that make lists of entries along columns worth beginning ...
 const MIN_ROWS: usize = 16;
-/// ... and enough panels of neurons share what an entry costs.
+/// ... and neurons that share what an entry costs.
 const MIN_NEURONS: usize = 2 * WIDTH + 1;
 /// Rows from which the density of a dense X is estimated.
 const ROWS_LOOKED_AT: usize = 64;

@@ -119,24 +119,28 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        match self.workspaces {
-            [Workspace { entries: Some(entries), .. }, ..] => {
-                self.by_bands::<V, MAX_PANELS_AT_ONCE>(panels_of_delta::<V>(entries.rows()));
-            }
-            _ => self.by_bands::<V, 1>(1),
+        let by_entries = self.workspaces.iter().any(|w| w.entries.iter().any(Option::is_some));
+        if by_entries {
+            self.by_bands::<V, MAX_PANELS_AT_ONCE>();
+        } else {
+            self.by_bands::<V, 1>();
         }
     }
 }
 
 impl<T: Real> Gradients<'_, '_, T> {
     #[inline(always)]
-    fn by_bands<V: Vector<Scalar = T>, const N: usize>(self, panels_at_once: usize) {
+    fn by_bands<V: Vector<Scalar = T>, const N: usize>(self) {
         let Gradients { network, workspaces, share, goal, mut ahead } = self;
         let lines_per_block = ahead.share(share.blocks.len());
         let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
             return;
         };
         let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
+        let panels_at_once = |layer: usize| {
+            let entries = workspaces.first().and_then(|w| w.entries[layer - 1].as_ref());
+            entries.map_or(1, |entries| panels_of_delta::<V>(entries.rows()))
+        };
         for band in network.bands(share.blocks.clone(), panels_at_once) {
             // Plain loops: an adapter's closure may not be inlined, and a small network has little else to do here.
             for (i, panel) in band.panels.clone().enumerate() {

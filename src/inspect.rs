@@ -7,6 +7,7 @@ use crate::batch::{Ahead, Data};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::gradients::{Goal, Gradients, Share};
+use crate::layouts::layouts;
 use crate::linalg::dispatch::{Isa, dispatch};
 use crate::linalg::panels::Panels;
 use crate::linalg::real::Real;
@@ -43,8 +44,8 @@ pub fn inspect<T: Real>(
     }
     let weight = data.total_weight(rows)?;
     let at_once = rows_at_once(network, n);
-    let layout = data.x.layout(network, at_once, isa);
-    let mut workspace = Workspace::new(network, &data.x, at_once, layout, isa)?;
+    let layouts = layouts(network, parameters, isa, &data.x, rows, at_once)?;
+    let mut workspace = Workspace::new(network, &data.x, at_once, &layouts, isa)?;
     let mut z = Matrices::with_room(network, n)?;
     let mut a = Matrices::with_room(network, n)?;
     let mut delta = Matrices::with_room(network, n)?;

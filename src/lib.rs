@@ -39,6 +39,7 @@ pub mod error;
 pub mod format;
 pub mod gradients;
 pub mod inspect;
+pub mod layouts;
 pub mod linalg;
 pub mod network;
 pub mod objective;

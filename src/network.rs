@@ -165,18 +165,21 @@ impl Network {
         Cost::from_name(name, self.output)
     }
 
-    /// Multiplications of one row in all three products, for deciding how to share out work; the first layer's count as
-    /// the share `first_layer` of them.
+    /// Multiplications of one row in all three products, for deciding how to share out work; `layouts` are those of a^0,
+    /// a^1 and so on, where they do not hold all numbers.
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a positive number, and an estimate; too large a one becomes the largest"
     )]
-    pub fn work_per_row(&self, first_layer: f64) -> usize {
-        let products = self.sizes.windows(2).map(|s| 3.0 * s[0] as f64 * s[1] as f64);
-        let work: f64 =
-            products.enumerate().map(|(i, w)| if i == 0 { w * first_layer } else { w }).sum();
-        work as usize
+    pub fn work_per_row(&self, layouts: &[Layout]) -> usize {
+        let work = self.sizes.windows(2).enumerate().map(|(l, s)| {
+            let share = layouts.get(l).map_or(1.0, |layout| layout.work());
+            // The error of a hidden layer comes from all numbers.
+            let products = if l == 0 { 3.0 * share } else { 2.0 * share + 1.0 };
+            products * s[0] as f64 * s[1] as f64
+        });
+        work.sum::<f64>() as usize
     }
 
     pub fn zeros<T: Real>(&self) -> Result<Aligned<T>, Error> {
@@ -313,12 +316,16 @@ impl Network {
 
     /// Some of the blocks, in the order of memory.
     pub fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = Block> {
-        self.bands(range, 1).map(|band| self.block_of(&band, band.panels.start))
+        self.bands(range, |_| 1).map(|band| self.block_of(&band, band.panels.start))
     }
 
-    /// Some of the blocks; those of the first layer in bands of up to `panels_at_once` panels where all of a panel is among
+    /// Some of the blocks; those of layer l in bands of up to `panels_at_once(l)` panels where all of a panel is among
     /// them.
-    pub fn bands(&self, range: Range<usize>, panels_at_once: usize) -> Bands<'_> {
+    pub fn bands<F: Fn(usize) -> usize>(
+        &self,
+        range: Range<usize>,
+        panels_at_once: F,
+    ) -> Bands<'_, F> {
         let end = range.end.min(self.block_count());
         let (layer, panels, rows) = (1, 0..0, 0..0);
         Bands { network: self, next: range.start, end, panels_at_once, layer, panels, rows }
@@ -343,15 +350,14 @@ impl Network {
     }
 
     /// Divide the blocks into `parts` of nearly equal work: block numbers where each part ends.
-    pub fn share_out(&self, parts: usize, layout: Layout) -> Vec<usize> {
+    pub fn share_out(&self, parts: usize, layouts: &[Layout]) -> Vec<usize> {
         // A list of entries takes about as long for a few panels as for one: parts get whole panels.
-        let by_entries = matches!(layout, Layout::Entries { .. });
-        let whole_panels = by_entries && panel_count(self.sizes[1]) >= parts;
-        let may_begin = |b: &Block| !(whole_panels && b.layer == 1 && b.inputs != Some(0));
-        let work = |b: Block| {
-            let share = if b.layer == 1 { layout.first_layer() } else { 1.0 };
-            share * (b.rows * b.cols.next_multiple_of(8)) as f64
+        let whole_panels = |l: usize| {
+            matches!(layouts[l - 1], Layout::Entries { .. }) && panel_count(self.sizes[l]) >= parts
         };
+        let may_begin = |b: &Block| b.inputs == Some(0) || !whole_panels(b.layer);
+        let work =
+            |b: Block| layouts[b.layer - 1].work() * (b.rows * b.cols.next_multiple_of(8)) as f64;
         let total: f64 = self.blocks(0..self.block_count()).map(work).sum();
         let mut ends = Vec::with_capacity(parts);
         let (mut before, mut done) = ((0, 0.0), 0.0);
@@ -376,19 +382,19 @@ impl Network {
 }
 
 /// See [`Network::bands`].
-pub struct Bands<'a> {
+pub struct Bands<'a, F> {
     network: &'a Network,
     /// The number of the block after the panels at hand.
     next: usize,
     end: usize,
-    panels_at_once: usize,
+    panels_at_once: F,
     /// The panels at hand, and which of their blocks are left.
     layer: usize,
     panels: Range<usize>,
     rows: Range<usize>,
 }
 
-impl Iterator for Bands<'_> {
+impl<F: Fn(usize) -> usize> Iterator for Bands<'_, F> {
     type Item = Band;
 
     #[inline]
@@ -404,7 +410,7 @@ impl Iterator for Bands<'_> {
     }
 }
 
-impl Bands<'_> {
+impl<F: Fn(usize) -> usize> Bands<'_, F> {
     fn next_panels(&mut self) {
         let first_blocks = &self.network.first_blocks;
         self.layer = first_blocks.partition_point(|&first| first <= self.next);
@@ -413,11 +419,9 @@ impl Bands<'_> {
         let per_panel = self.network.blocks_per_panel(self.layer);
         let (panel, row) = (in_layer / per_panel, in_layer % per_panel);
         let whole = if row == 0 { left / per_panel } else { 0 };
-        let panels = match self.layer {
-            // As few groups as possible, of nearly the same size.
-            1 if whole > 0 => whole.div_ceil(whole.div_ceil(self.panels_at_once)),
-            _ => 1,
-        };
+        // As few groups as possible, of nearly the same size.
+        let groups = whole.div_ceil((self.panels_at_once)(self.layer));
+        let panels = if whole > 0 { whole.div_ceil(groups) } else { 1 };
         self.panels = panel..panel + panels;
         self.rows = row..per_panel.min(row + left);
         self.next += panels * self.rows.len();
@@ -444,7 +448,7 @@ mod tests {
             assert_eq!(at, network.len());
             for parts in [1, 2, 3, 8] {
                 for layout in [Layout::Panels, Layout::Entries { density: 0.25 }] {
-                    let ends = network.share_out(parts, layout);
+                    let ends = network.share_out(parts, &vec![layout; network.depth()]);
                     assert_eq!(*ends.last().unwrap(), network.block_count());
                     assert!(ends.is_sorted() && ends.len() == parts);
                 }
@@ -456,7 +460,7 @@ mod tests {
                 assert_eq!(some, all[start..end]);
                 for panels_at_once in [2, 3, 6] {
                     let mut some = Vec::new();
-                    for band in network.bands(start..end, panels_at_once) {
+                    for band in network.bands(start..end, |_| panels_at_once) {
                         assert!(band.panels.len() <= panels_at_once);
                         some.extend(band.panels.clone().map(|p| network.block_of(&band, p)));
                     }

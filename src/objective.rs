@@ -4,6 +4,7 @@ use crate::batch::Data;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::gradients::Goal;
+use crate::layouts::layouts;
 use crate::linalg::dispatch::{Isa, dispatch};
 use crate::linalg::panels::Aligned;
 use crate::linalg::real::Real;
@@ -73,15 +74,16 @@ impl<T: Real> Objective<T> {
             },
         );
         let at_once = rows_at_once(&self.network, rows);
-        let layout = data.x.layout(&self.network, at_once, self.isa);
-        let threads = useful_threads(&self.network, layout, at_once, threads);
+        let parameters = self.parameters.as_slice();
+        let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
+        let threads = useful_threads(&self.network, &layouts, at_once, threads);
         let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
 
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
-            let ends = network.share_out(threads, layout);
-            self.workspaces.prepare(network, &data.x, at_once, threads, layout, self.isa)?;
+            let ends = network.share_out(threads, &layouts);
+            self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
             let mut cost = 0.0;
             let mut done = 0;
             while done < rows {

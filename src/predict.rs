@@ -8,6 +8,7 @@ use crate::activation::{Output, softmax};
 use crate::backprop::{Workspace, forward};
 use crate::batch::Input;
 use crate::error::Error;
+use crate::layouts::layouts;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
 use crate::linalg::panels::WIDTH;
 use crate::linalg::real::Real;
@@ -50,11 +51,13 @@ pub fn predict<T: Real>(
     if rows == 0 {
         return Ok(Some(()));
     }
-    let useful = network.work_per_row(1.0).saturating_mul(rows) / WORK_PER_THREAD;
+    let useful = network.work_per_row(&[]).saturating_mul(rows) / WORK_PER_THREAD;
     let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let isa = Isa::best();
-    let layout = x.layout(network, ROWS_AT_ONCE.min(rows.div_ceil(threads)), isa);
-    let at_once = MAX_WORK_AT_ONCE / network.work_per_row(layout.first_layer()).max(1);
+    let at_once = ROWS_AT_ONCE.min(rows.div_ceil(threads));
+    let all = Rows::Range { first: 0, len: rows };
+    let layouts = layouts(network, parameters, isa, x, all, at_once)?;
+    let at_once = MAX_WORK_AT_ONCE / network.work_per_row(&layouts).max(1);
     let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, ROWS_AT_ONCE);
     let stopped = AtomicBool::new(false);
     team::with(threads, |team| {
@@ -64,7 +67,7 @@ pub fn predict<T: Real>(
         let mut parts = Vec::new();
         for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
             let most = at_once.min(own_rows);
-            let workspace = Workspace::forward_only(network, x, most, layout)?;
+            let workspace = Workspace::forward_only(network, x, most, &layouts)?;
             parts.push(Part { first: i * own_rows, out, workspace, stop: stop.take() });
         }
         team.each(&mut parts, |_, Part { first, out, workspace, stop }| {

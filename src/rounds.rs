@@ -43,7 +43,7 @@ pub struct Workspaces<T> {
     pub each: Vec<Workspace<T>>,
     /// Rows that they have room for together.
     rows: usize,
-    layout: Layout,
+    layouts: Vec<Layout>,
 }
 
 /// What a pass over one batch needs to know.
@@ -57,18 +57,18 @@ pub struct Pass<'a, 'd, T> {
 
 /// Rows of a batch that are taken at once.
 pub fn rows_at_once(network: &Network, batch: usize) -> usize {
-    let most = MAX_WORK_AT_ONCE / network.work_per_row(1.0).max(1);
+    let most = MAX_WORK_AT_ONCE / network.work_per_row(&[]).max(1);
     batch.min(most.clamp(16, MAX_ROWS_AT_ONCE))
 }
 
 /// Threads that this much work keeps busy.
-pub fn useful_threads(network: &Network, layout: Layout, rows: usize, allowed: usize) -> usize {
-    let work = network.work_per_row(layout.first_layer());
+pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowed: usize) -> usize {
+    let work = network.work_per_row(layouts);
     let work_of_batch = work.saturating_mul(rows);
     let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
     if network.len() <= WEIGHTS_IN_CACHE {
-        let whole_rows = work_of_batch / network.work_per_row(1.0).max(1);
-        threads = threads.min(match layout {
+        let whole_rows = work_of_batch / network.work_per_row(&[]).max(1);
+        threads = threads.min(match layouts[0] {
             Layout::Panels => whole_rows / ROWS_PER_THREAD,
             Layout::Entries { .. } => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
         });
@@ -78,7 +78,7 @@ pub fn useful_threads(network: &Network, layout: Layout, rows: usize, allowed: u
 
 impl<T: Real> Workspaces<T> {
     pub fn none() -> Self {
-        Self { each: Vec::new(), rows: 0, layout: Layout::Panels }
+        Self { each: Vec::new(), rows: 0, layouts: Vec::new() }
     }
 
     /// Room for `rows` rows of `x` on `threads` threads.
@@ -88,15 +88,15 @@ impl<T: Real> Workspaces<T> {
         x: &Input<'_, T>,
         rows: usize,
         threads: usize,
-        layout: Layout,
+        layouts: &[Layout],
         isa: Isa,
     ) -> Result<(), Error> {
         // The threads' shares are of whole pairs of rows.
         let most = 2 * rows.div_ceil(2 * threads);
-        if self.each.len() != threads || self.rows < rows || self.layout != layout {
+        if self.each.len() != threads || self.rows < rows || self.layouts != layouts {
             *self = Self::none();
-            let each = (0..threads).map(|_| Workspace::new(network, x, most, layout, isa));
-            *self = Self { each: each.collect::<Result<_, _>>()?, rows, layout };
+            let each = (0..threads).map(|_| Workspace::new(network, x, most, layouts, isa));
+            *self = Self { each: each.collect::<Result<_, _>>()?, rows, layouts: layouts.to_vec() };
         }
         self.each.iter_mut().try_for_each(|workspace| workspace.prepare(x, most))
     }

@@ -4,6 +4,7 @@ use crate::batch::{Data, check_order};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::gradients::{Goal, Scale};
+use crate::layouts::layouts;
 use crate::linalg::dispatch::{Isa, dispatch};
 use crate::linalg::panels::Aligned;
 use crate::linalg::real::Real;
@@ -139,8 +140,9 @@ impl<T: Real> Trainer<T> {
         }
         let batch_size = batch_size.min(all.len());
         let at_once = rows_at_once(&self.network, batch_size);
-        let layout = data.x.layout(&self.network, at_once, self.isa);
-        let threads = useful_threads(&self.network, layout, at_once, threads);
+        let parameters = self.parameters.as_slice();
+        let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
+        let threads = useful_threads(&self.network, &layouts, at_once, threads);
         if at_once < batch_size && self.gradient.as_slice().is_empty() {
             self.gradient = self.network.zeros()?;
         }
@@ -149,8 +151,8 @@ impl<T: Real> Trainer<T> {
         team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
-            let ends = network.share_out(threads, layout);
-            self.workspaces.prepare(network, &data.x, at_once, threads, layout, self.isa)?;
+            let ends = network.share_out(threads, &layouts);
+            self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
             let mut total = Loss::default();
             let mut first = 0;
             while first < all.len() {
