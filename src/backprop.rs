@@ -189,31 +189,57 @@ pub fn forward<T: Real>(
     rows: Rows<'_>,
     workspace: &mut Workspace<T>,
 ) {
+    take_in(isa, x, rows, workspace);
+    forward_from(1, network, parameters, isa, workspace);
+}
+
+/// a^0: the rows named.
+pub fn take_in<T: Real>(isa: Isa, x: &Input<'_, T>, rows: Rows<'_>, workspace: &mut Workspace<T>) {
     workspace.set_rows(rows.len());
     match (x, &mut workspace.entries[0]) {
         (_, Some(entries)) => gather_entries(isa, x, rows, entries),
         (Input::Dense(x), None) => gather(*x, rows, &mut workspace.a[0]),
         (Input::Sparse(_), None) => debug_assert!(false, "a sparse X has no layout but entries"),
     }
-    for l in 1..=network.depth() {
-        let sigma = ApplySigma(match network.output {
-            _ if l < network.depth() => Some(network.hidden),
-            Output::Each(activation) => Some(activation),
-            Output::Softmax => None,
-        });
-        let layer = network.layer(parameters, l);
-        let Workspace { a, entries, scratch, row, .. } = &mut *workspace;
-        let (before, after) = a.split_at_mut(l);
-        let before_entries = entries[l - 1].as_ref();
-        weighted_input(isa, layer, &before[l - 1], before_entries, scratch, &mut after[0], sigma);
-        if let Some(Some(entries)) = entries.get_mut(l) {
-            collect_entries(isa, &after[0], row.as_mut_slice(), entries);
-        }
+}
+
+/// z^l and a^l of layer `first` and all after it, from a^(first - 1).
+pub fn forward_from<T: Real>(
+    first: usize,
+    network: &Network,
+    parameters: &[T],
+    isa: Isa,
+    workspace: &mut Workspace<T>,
+) {
+    for l in first..=network.depth() {
+        activations(l, network, network.layer(parameters, l), isa, workspace);
     }
     if network.output == Output::Softmax {
         let Workspace { a, row, .. } = workspace;
         let row = &mut row.as_mut_slice()[..panel_count(network.outputs()) * WIDTH];
         dispatch(isa, SoftmaxRows { a: &mut a[network.depth()], row });
+    }
+}
+
+/// z^l and a^l of one layer, or of those of its panels that `layer` has; a softmax is left to [`forward_from`].
+pub fn activations<T: Real>(
+    l: usize,
+    network: &Network,
+    layer: Layer<'_, T>,
+    isa: Isa,
+    workspace: &mut Workspace<T>,
+) {
+    let sigma = ApplySigma(match network.output {
+        _ if l < network.depth() => Some(network.hidden),
+        Output::Each(activation) => Some(activation),
+        Output::Softmax => None,
+    });
+    let Workspace { a, entries, scratch, row, .. } = &mut *workspace;
+    let (before, after) = a.split_at_mut(l);
+    let before_entries = entries[l - 1].as_ref();
+    weighted_input(isa, layer, &before[l - 1], before_entries, scratch, &mut after[0], sigma);
+    if let Some(Some(entries)) = entries.get_mut(l) {
+        collect_entries(isa, &after[0], row.as_mut_slice(), entries);
     }
 }
 

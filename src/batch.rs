@@ -164,13 +164,18 @@ pub struct Ahead<'a, T> {
 /// What may be asked for ahead: more would drive out of the L2 cache what the arithmetic works on.
 const BYTES_AHEAD: usize = 128 << 10;
 
+/// An X of up to so many bytes is in some cache all the time.
+const CACHE: usize = 4 << 20;
+
 impl<'a, T: Real> Ahead<'a, T> {
     /// Numbers of a cache line.
     const LINE: usize = LINE / size_of::<T>();
 
     pub fn new<'d: 'a>(x: &Input<'d, T>, rows: Rows<'a>) -> Self {
         let x = match x {
-            Input::Dense(x) if x.stride_of(Axis(1)) == 1 => Some(x.reborrow()),
+            Input::Dense(x) if x.stride_of(Axis(1)) == 1 && x.len() * size_of::<T>() > CACHE => {
+                Some(x.reborrow())
+            }
             _ => None,
         };
         let most = BYTES_AHEAD / (x.map_or(1, |x| x.ncols()) * size_of::<T>()).max(1);

@@ -190,7 +190,7 @@ impl Network {
     #[inline]
     pub fn layer<'a, T>(&self, parameters: &'a [T], l: usize) -> Layer<'a, T> {
         let data = &parameters[self.offsets[l - 1]..self.offsets[l]];
-        Layer { fan_in: self.sizes[l - 1], fan_out: self.sizes[l], data }
+        Layer { fan_in: self.sizes[l - 1], fan_out: self.sizes[l], first: 0, data }
     }
 
     /// Where row `row` (`fan_in` is the biases) of neuron `neuron` stands in the parameters.
@@ -305,7 +305,7 @@ impl Network {
         });
     }
 
-    fn blocks_per_panel(&self, l: usize) -> usize {
+    pub fn blocks_per_panel(&self, l: usize) -> usize {
         panel_count(self.sizes[l - 1]) + 1
     }
 

@@ -38,6 +38,19 @@ pub struct Loss {
     pub penalty: f64,
 }
 
+impl Loss {
+    /// Add that of a batch to a sum.
+    pub fn add(&mut self, batch: Loss, rows: usize) {
+        self.cost += batch.cost * rows as f64;
+        self.penalty += batch.penalty * rows as f64;
+    }
+
+    /// The mean that a sum over so many rows comes to.
+    pub fn over(self, rows: usize) -> Self {
+        Self { cost: self.cost / rows as f64, penalty: self.penalty / rows as f64 }
+    }
+}
+
 /// The workspaces of all threads, kept from one call to the next.
 pub struct Workspaces<T> {
     pub each: Vec<Workspace<T>>,

@@ -11,8 +11,10 @@ use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::team::{self, Team};
 use crate::network::{Network, vector_of};
-use crate::optimizer::{MAX_SLOTS, Optimizer};
+use crate::optimizer::{MAX_SLOTS, Optimizer, Update};
 use crate::rounds::{Loss, Pass, Squares, Workspaces, cut, rows_at_once, useful_threads};
+
+mod by_neurons;
 
 /// Updates that the state of an earlier trainer may have seen: the whole numbers that f64 tells apart.
 const MAX_UPDATES: u64 = 1 << 53;
@@ -116,7 +118,8 @@ impl<T: Real> Trainer<T> {
         Ok(())
     }
 
-    /// One epoch over the rows that `order` names (None: all, in turn) in mini-batches of `batch_size`.
+    /// One epoch over the rows that `order` names (None: all, in turn) in mini-batches of `batch_size`, on up to `allowed`
+    /// threads.
     ///
     /// `stop` is asked before every batch, and before each go of a large one.
     pub fn epoch(
@@ -124,7 +127,7 @@ impl<T: Real> Trainer<T> {
         data: &Data<'_, T>,
         order: Option<&[i64]>,
         batch_size: usize,
-        threads: usize,
+        allowed: usize,
         mut stop: impl FnMut() -> bool,
     ) -> Result<Epoch, Error> {
         data.check(&self.network)?;
@@ -142,11 +145,15 @@ impl<T: Real> Trainer<T> {
         let at_once = rows_at_once(&self.network, batch_size);
         let parameters = self.parameters.as_slice();
         let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
-        let threads = useful_threads(&self.network, &layouts, at_once, threads);
+        let threads = useful_threads(&self.network, &layouts, at_once, allowed);
         if at_once < batch_size && self.gradient.as_slice().is_empty() {
             self.gradient = self.network.zeros()?;
         }
         self.start_squares()?;
+        let by_neurons = self.threads_by_neurons(&layouts, batch_size, allowed);
+        if by_neurons > threads {
+            return self.epoch_by_neurons(data, all, batch_size, &layouts, by_neurons, stop);
+        }
 
         team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
@@ -164,11 +171,9 @@ impl<T: Real> Trainer<T> {
                 else {
                     return Ok(Epoch::Stopped);
                 };
-                total.cost += loss.cost * batch.len() as f64;
-                total.penalty += loss.penalty * batch.len() as f64;
+                total.add(loss, batch.len());
             }
-            let rows = all.len() as f64;
-            Ok(Epoch::Finished(Loss { cost: total.cost / rows, penalty: total.penalty / rows }))
+            Ok(Epoch::Finished(total.over(all.len())))
         })
     }
 
@@ -184,10 +189,8 @@ impl<T: Real> Trainer<T> {
     ) -> Result<Option<Loss>, Error> {
         let weight = data.total_weight(batch)?;
         let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
-        let squares: f64 = self.squares.iter().sum();
-        let penalty = 0.5 * self.alpha * squares / weight;
-        let scale = Scale { alpha: T::of(self.alpha), scale: T::of(1.0 / weight) };
-        let update = self.optimizer.update(self.learning_rate, self.updates + 1);
+        let penalty = self.penalty(weight);
+        let update = self.next_update(weight);
         let mut cost = 0.0;
         let mut done = 0;
         while done < batch.len() {
@@ -204,8 +207,7 @@ impl<T: Real> Trainer<T> {
             let is_last = done == batch.len();
             let next =
                 if is_last { next } else { batch.slice(done, at_once.min(batch.len() - done)) };
-            let goal =
-                Goal { resume: done > rows.len(), update: is_last.then_some((update, scale)) };
+            let goal = Goal { resume: done > rows.len(), update: is_last.then_some(update) };
             let [first, second] = &mut self.state;
             let mut shares = cut(
                 &self.network,
@@ -219,6 +221,17 @@ impl<T: Real> Trainer<T> {
         }
         self.updates += 1;
         Ok(Some(Loss { cost: cost / weight, penalty }))
+    }
+
+    /// The L2 penalty of a batch of this weight, before its update.
+    fn penalty(&self, weight: f64) -> f64 {
+        0.5 * self.alpha * self.squares.iter().sum::<f64>() / weight
+    }
+
+    /// What the next update does with the sums over a batch of this weight.
+    fn next_update(&self, weight: f64) -> (Update<T>, Scale<T>) {
+        let scale = Scale { alpha: T::of(self.alpha), scale: T::of(1.0 / weight) };
+        (self.optimizer.update(self.learning_rate, self.updates + 1), scale)
     }
 
     /// Have the sums of squares of all blocks at hand where the penalty needs them.

@@ -385,7 +385,7 @@ mod tests {
                         data[at(p, j)] = bits.number();
                     }
                 }
-                let layer = Layer { fan_in: k, fan_out: n, data: &data };
+                let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
                 let mut scratch = Scratch::new(isa, m, k, n).unwrap();
                 let mut z = Panels::zeros(m, n).unwrap();
                 affine(isa, &a, layer, &mut scratch, &mut z, Nothing);
@@ -438,7 +438,7 @@ mod tests {
             }
             let data: Vec<f32> =
                 (0..4 * WIDTH).map(|i| if i % WIDTH == 0 { 2.0 } else { 0.0 }).collect();
-            let layer = Layer { fan_in: 3, fan_out: 1, data: &data };
+            let layer = Layer { fan_in: 3, fan_out: 1, first: 0, data: &data };
             let mut scratch = Scratch::new(isa, 2, 3, 1).unwrap();
             let mut z = Panels::zeros(2, 1).unwrap();
             affine(isa, &a, layer, &mut scratch, &mut z, Nothing);

@@ -17,6 +17,8 @@
 //! order of the sum's index, whatever the tile, the number of threads or the size of the batch: results do not depend on
 //! them.
 
+use std::ops::Range;
+
 use super::bfloat16::Pair;
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::operands::{Lane, Operands};
@@ -25,11 +27,14 @@ use super::prefetch::prefetch;
 use super::real::Real;
 use super::vector::Vector;
 
-/// The parameters of one layer in panels: `panel_count(fan_out)` panels of `fan_in + 1` rows, the last row the biases.
+/// The parameters of one layer in panels: `panel_count(fan_out)` panels of `fan_in + 1` rows, the last row the biases; or
+/// some of these panels, for [`affine`] alone.
 #[derive(Clone, Copy)]
 pub struct Layer<'a, T> {
     pub fan_in: usize,
     pub fan_out: usize,
+    /// The first panel that `data` has.
+    pub first: usize,
     pub data: &'a [T],
 }
 
@@ -38,7 +43,12 @@ impl<'a, T: Real> Layer<'a, T> {
     #[inline(always)]
     pub fn panel(&self, panel: usize) -> &'a [T] {
         let len = (self.fan_in + 1) * WIDTH;
+        let panel = panel - self.first;
         &self.data[panel * len..(panel + 1) * len]
+    }
+
+    pub fn panels(&self) -> Range<usize> {
+        self.first..self.first + self.data.len() / ((self.fan_in + 1) * WIDTH)
     }
 }
 
@@ -312,7 +322,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
         let Scratch { left, right, .. } = self.scratch;
         let depth = fan_in.div_ceil(V::Operands::TERMS);
         let left = V::Operands::columns(self.a, left);
-        for panel in 0..panel_count(fan_out) {
+        for panel in self.layer.panels() {
             let (weights, bias) = self.layer.panel(panel).split_at(fan_in * WIDTH);
             let right = V::Operands::rows(weights, right.as_mut_slice());
             let out = self.out.panel_mut(panel);
@@ -323,7 +333,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
     }
 }
 
-/// z = a w + b for every row of `a`, the epilogue on each panel of z while it is still in the cache.
+/// z = a w + b for every row of `a` and the panels that `layer` has, the epilogue on each panel of z while it is still in the cache.
 pub fn affine<T: Real>(
     isa: Isa,
     a: &Panels<T>,
@@ -570,7 +580,7 @@ mod tests {
 
     fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
         let data = parameters::<T>(k, n);
-        let layer = Layer { fan_in: k, fan_out: n, data: &data };
+        let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
         let at = |panels: &Panels<T>, i, j| panels.get(i, j).as_f64();
         let case = format!("{isa:?} {} m = {m}, k = {k}, n = {n}", T::NAME);
 

@@ -117,6 +117,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
         let (x, Layer { fan_in, fan_out, .. }) = (self.x, self.layer);
+        debug_assert!(self.layer.panels() == (0..panel_count(fan_out)));
         for group in groups::<V>(panel_count(fan_out)) {
             // All panels of the group are there, with `fan_in` rows of weights and one of biases.
             let last = self.layer.panel(group.end - 1);
@@ -257,7 +258,7 @@ mod tests {
                 parameters[at] = T::of(number(k, n + 1, false) / 8.0);
             }
         }
-        let layer = Layer { fan_in: cols, fan_out: neurons, data: &parameters };
+        let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = Panels::zeros(rows, neurons).unwrap();
         affine(isa, &x, layer, &mut z, Nothing);
         let mut delta = Panels::zeros(rows, neurons).unwrap();
@@ -314,7 +315,7 @@ mod tests {
         for (i, w) in parameters.iter_mut().enumerate() {
             *w = (i as f32).cos();
         }
-        let layer = Layer { fan_in: cols, fan_out: neurons, data: &parameters };
+        let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         for isa in Isa::all_available() {
             let mut dense = Panels::zeros(rows, cols).unwrap();
             let mut x = Entries::with_capacity(rows, cols, rows * cols, 0.2).unwrap();
