@@ -52,3 +52,120 @@ fn density<T: Real>(a: &Panels<T>) -> f64 {
     let numbers = (0..a.rows()).flat_map(|row| (0..a.cols()).map(move |col| a.get(row, col)));
     numbers.filter(|a| *a != T::ZERO).count() as f64 / (a.rows() * a.cols()) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::activation::{Activation, Output};
+    use crate::backprop::backward;
+    use crate::batch::{Ahead, Data, Targets};
+    use crate::gradients::{Goal, Gradients, Share};
+    use crate::linalg::dispatch::dispatch;
+
+    const SIZES: [usize; 5] = [20, 150, 101, 70, 3];
+
+    fn x<T: Real>(rows: usize) -> Array2<T> {
+        Array2::from_shape_fn((rows, SIZES[0]), |(i, j)| {
+            T::of(((i * 31 + j * 7) % 23) as f64 - 11.0)
+        })
+    }
+
+    /// Weights of about the same size, and biases that keep most neurons at zero.
+    fn network<T: Real>(hidden: &str, bias: f64) -> (Network, Vec<T>) {
+        let hidden = Activation::hidden(hidden).unwrap();
+        let network = Network::new(&SIZES, hidden, Output::Softmax).unwrap();
+        let mut parameters = network.zeros().unwrap();
+        for l in 1..=network.depth() {
+            let (fan_in, fan_out) = (SIZES[l - 1], SIZES[l]);
+            let scale = 0.01 / (fan_in as f64).sqrt();
+            let coefs = Array2::from_shape_fn((fan_in, fan_out), |(i, j)| {
+                T::of((((i * 7919 + j * 104_729) % 97) as f64 - 48.0) * scale)
+            });
+            let intercepts = Array1::from_elem(fan_out, T::of(bias));
+            network.pack_layer(l, coefs.view(), intercepts.view(), parameters.as_mut_slice());
+        }
+        (network, parameters.as_slice().to_vec())
+    }
+
+    fn of<T: Real>(hidden: &str, bias: f64, rows: usize, at_once: usize, isa: Isa) -> Vec<Layout> {
+        let (network, parameters) = network::<T>(hidden, bias);
+        let x = x(rows);
+        let all = Rows::Range { first: 0, len: rows };
+        layouts(&network, &parameters, isa, &Input::Dense(x.view()), all, at_once).unwrap()
+    }
+
+    #[test]
+    fn rectified_layers_with_most_neurons_at_zero_are_kept_by_entries() {
+        use Layout::{Entries, Panels};
+        let isa = Isa::best();
+        let found = of::<f32>("relu", -1.0, 300, 32, isa);
+        // The last product has but three neurons.
+        assert!(matches!(found[..], [Panels, Entries { .. }, Entries { .. }, Panels]), "{found:?}");
+        assert_eq!(found, of::<f64>("relu", -1.0, 300, 32, isa));
+        // All neurons at work; no zeros; too few rows in a batch, or to look at.
+        for dense in [
+            of::<f32>("relu", 9.0, 300, 32, isa),
+            of::<f32>("tanh", -1.0, 300, 32, isa),
+            of::<f32>("relu", -1.0, 300, 15, isa),
+            of::<f32>("relu", -1.0, 200, 32, isa),
+        ] {
+            assert_eq!(dense, [Panels; 4]);
+        }
+    }
+
+    /// All activations, errors and gradients of some rows.
+    fn pass<T: Real>(isa: Isa, layouts: &[Layout]) -> Vec<T> {
+        const ROWS: usize = 37;
+        let (network, mut parameters) = network::<T>("relu", -0.2);
+        let cost = network.cost("log_loss").unwrap();
+        let (x, y) = (x(ROWS), Array1::from_shape_fn(ROWS, |i| (i % 3) as i64));
+        let (x, y) = (Input::Dense(x.view()), Targets::Classes(y.view()));
+        let data = Data { x, y, weights: None };
+        let rows = Rows::Range { first: 0, len: ROWS };
+        let mut workspace = Workspace::new(&network, &x, ROWS, layouts, isa).unwrap();
+        forward(&network, &parameters, isa, &x, rows, &mut workspace);
+        backward(&network, &parameters, isa, cost, &data, rows, &mut workspace);
+        let mut sums = network.zeros().unwrap();
+        let mut share = Share {
+            blocks: 0..network.block_count(),
+            parameters: &mut parameters,
+            state: [&mut [], &mut []],
+            gradient: sums.as_mut_slice(),
+            squares: &mut [],
+        };
+        let goal = Goal { resume: false, update: None };
+        let workspaces = std::slice::from_ref(&workspace);
+        let (network, share) = (&network, &mut share);
+        dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
+        let panels = workspace.a.iter().chain(&workspace.delta);
+        let numbers = panels.flat_map(|p| (0..p.rows()).map(move |row| (p, row)));
+        let mut all: Vec<T> =
+            numbers.flat_map(|(p, row)| (0..p.cols()).map(move |col| p.get(row, col))).collect();
+        all.extend(sums.as_slice());
+        all
+    }
+
+    #[test]
+    fn zeros_left_out_change_nothing() {
+        fn check<T: Real>(isa: Isa) {
+            let dense = pass::<T>(isa, &[Layout::Panels; 4]);
+            assert!(dense.iter().filter(|x| **x != T::ZERO).count() > dense.len() / 8);
+            // Room for each density means other chunks.
+            for density in [0.5, 0.01] {
+                let by = Layout::Entries { density };
+                for layouts in [[1, 0, 0], [0, 1, 0], [1, 1, 1]] {
+                    let hidden = layouts.map(|l| if l == 1 { by } else { Layout::Panels });
+                    let [first, second, third] = hidden;
+                    let found = pass::<T>(isa, &[Layout::Panels, first, second, third]);
+                    assert!(found == dense, "{isa:?} {} {layouts:?}", T::NAME);
+                }
+            }
+        }
+        for isa in Isa::all_available().filter(|isa| !isa.multiplies_bfloat16()) {
+            check::<f32>(isa);
+            check::<f64>(isa);
+        }
+    }
+}

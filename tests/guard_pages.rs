@@ -176,6 +176,9 @@ fn nothing_is_touched_beyond_its_memory() {
             }
             check::<f32>(isa, &[300, 270, 3], 1100, 0);
             check::<f64>(isa, &[300, 270, 3], 1100, 1);
+            // Small batches with many inputs: threads share out neurons.
+            check::<f32>(isa, &[784, 30, 10], 100, 0);
+            check::<f64>(isa, &[784, 30, 10], 100, 1);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Some rows of X by the numbers in them that are not zero, along rows and along columns.
+//! Some rows of X, or of a hidden layer, by the numbers in them that are not zero, along rows and along columns.
 //!
-//! What a zero is multiplied with changes no sum, so where most of X is zero (images, one-hot codes, counts) the products
-//! of the first layer need only the rest. Rows are divided into *chunks* of columns: the weights of a chunk stay in the L1
+//! What a zero is multiplied with changes no sum, so where most numbers are zero (images, one-hot codes, counts; neurons
+//! that are rectified) the products need only the rest. Rows are divided into *chunks* of columns: the weights of a chunk stay in the L1
 //! cache while all rows take their part of it.
 
 use super::csr::Csr;

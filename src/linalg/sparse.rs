@@ -1,4 +1,4 @@
-//! The products of the first layer over the [`Entries`] of X.
+//! The products of a layer over the [`Entries`] of its inputs, which stand here as X.
 //!
 //! Both are made of one step: a row of the result, over a few panels at once, in registers, to which a number times a row
 //! of the right matrix is added for each entry of a list. Forward the list runs along a row of X and the right matrix is
