@@ -152,12 +152,8 @@ impl Network {
     }
 
     /// Numbers in the vector of parameters, those that fill up panels included.
-    pub fn len(&self) -> usize {
+    pub fn packed_len(&self) -> usize {
         self.offsets[self.depth()]
-    }
-
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     /// The cost of this name, if it goes with this network's output.
@@ -183,7 +179,7 @@ impl Network {
     }
 
     pub fn zeros<T: Real>(&self) -> Result<Aligned<T>, Error> {
-        Aligned::zeros(self.len() / WIDTH).ok_or(Error::Memory { what: "the parameters" })
+        Aligned::zeros(self.packed_len() / WIDTH).ok_or(Error::Memory { what: "the parameters" })
     }
 
     /// The parameters of layer `l`.
@@ -445,7 +441,7 @@ mod tests {
                 assert_eq!(block.start, at);
                 at = block.range().end;
             }
-            assert_eq!(at, network.len());
+            assert_eq!(at, network.packed_len());
             for parts in [1, 2, 3, 8] {
                 for layout in [Layout::Panels, Layout::Entries { density: 0.25 }] {
                     let ends = network.share_out(parts, &vec![layout; network.depth()]);

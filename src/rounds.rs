@@ -79,7 +79,7 @@ pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowe
     let work = network.work_per_row(layouts);
     let work_of_batch = work.saturating_mul(rows);
     let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
-    if network.len() <= WEIGHTS_IN_CACHE {
+    if network.packed_len() <= WEIGHTS_IN_CACHE {
         let whole_rows = work_of_batch / network.work_per_row(&[]).max(1);
         threads = threads.min(match layouts[0] {
             Layout::Panels => whole_rows / ROWS_PER_THREAD,
@@ -198,7 +198,8 @@ pub fn cut<'a, T>(
     let mut first = 0;
     ends.iter()
         .map(|&end| {
-            let position = network.blocks(end..end + 1).next().map_or(network.len(), |b| b.start);
+            let position =
+                network.blocks(end..end + 1).next().map_or(network.packed_len(), |b| b.start);
             let len = position - first;
             let share = Share {
                 blocks: first_block..end,

@@ -137,12 +137,22 @@ def test_without_hidden_layers_it_is_the_linear_model(digits):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-def test_any_number_of_threads_gives_the_same(digits, solver):
+@pytest.mark.parametrize(
+    ("hidden", "batch_size"),
+    [
+        ((64, 32), "auto"),
+        # Small batches with many inputs: threads share out neurons. (13 copies of a digit's 64 pixels)
+        ((48,), 10),
+        # Hidden layers that learn to keep most neurons at zero.
+        ((300, 100), 64),
+    ],
+)
+def test_any_number_of_threads_gives_the_same(digits, solver, hidden, batch_size):
     X, y = digits
-    fits = [
-        MLPClassifier((64, 32), solver=solver, max_iter=3, random_state=0, n_threads=n).fit(X, y)
-        for n in (1, 2, 3, None)
-    ]
+    if batch_size == 10:
+        X, y = np.tile(X, 13)[:300], y[:300]
+    options = {"solver": solver, "batch_size": batch_size, "max_iter": 3, "random_state": 0}
+    fits = [MLPClassifier(hidden, n_threads=n, **options).fit(X, y) for n in (1, 2, 3, None)]
     for other in fits[1:]:
         for one, two in zip(fits[0].coefs_, other.coefs_, strict=True):
             assert_array_equal(one, two)

@@ -1,0 +1,166 @@
+use super::*;
+
+/// Sizes at and around the edges of tiles, registers and panels, and primes.
+const SIZES: [usize; 13] = [1, 2, 3, 5, 6, 7, 13, 15, 16, 17, 31, 33, 97];
+
+struct Nothing;
+impl<T: Real> Epilogue<T> for Nothing {
+    #[inline(always)]
+    fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
+}
+
+struct OuterBlock<'a, T> {
+    parts: &'a [(&'a [T], &'a [T])],
+    inputs: usize,
+    cols: usize,
+    gradient: &'a mut [T],
+    sums: &'a mut [T],
+}
+impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        for (a, delta) in self.parts {
+            let mut pairs = [vec![Pair::default(); a.len()], vec![Pair::default(); a.len()]];
+            let [for_a, for_delta] = &mut pairs;
+            let a = V::Operands::rows(a, for_a);
+            let terms = V::Operands::rows(delta, for_delta);
+            outer::<V>(a, terms, self.inputs, self.cols, true, self.gradient);
+            column_sums::<V>(delta, self.cols, true, self.sums);
+        }
+    }
+}
+
+/// Whole numbers, so that sums are exact in any order and with or without fused multiply-add.
+fn number(i: usize, j: usize, seed: usize) -> f64 {
+    ((i * 7 + j * 13 + seed * 5 + i * j) % 11) as f64 - 5.0
+}
+
+fn matrix<T: Real>(rows: usize, cols: usize, seed: usize) -> Panels<T> {
+    let mut panels = Panels::zeros(rows, cols).unwrap();
+    for i in 0..rows {
+        for j in 0..cols {
+            panels.set(i, j, T::of(number(i, j, seed)));
+        }
+    }
+    panels
+}
+
+fn parameters<T: Real>(fan_in: usize, fan_out: usize) -> Vec<T> {
+    let mut data = vec![T::ZERO; panel_count(fan_out) * (fan_in + 1) * WIDTH];
+    for k in 0..=fan_in {
+        for n in 0..fan_out {
+            data[((n / WIDTH) * (fan_in + 1) + k) * WIDTH + n % WIDTH] = T::of(number(k, n, 3));
+        }
+    }
+    data
+}
+
+fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
+    let data = parameters::<T>(k, n);
+    let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
+    let at = |panels: &Panels<T>, i, j| panels.get(i, j).as_f64();
+    let case = format!("{isa:?} {} m = {m}, k = {k}, n = {n}", T::NAME);
+
+    let a = matrix::<T>(m, k, 1);
+    let mut z = Panels::zeros(m, n).unwrap();
+    let mut scratch = Scratch::new(isa, m, k, n).unwrap();
+    affine(isa, &a, layer, &mut scratch, &mut z, Nothing);
+    let delta = matrix::<T>(m, n, 2);
+    let mut back = Panels::zeros(m, k).unwrap();
+    transposed(isa, &delta, layer, &mut scratch, &mut back, Nothing);
+    for i in 0..m {
+        for j in 0..n {
+            let products = (0..k).map(|p| number(i, p, 1) * number(p, j, 3));
+            let expected = number(k, j, 3) + products.sum::<f64>();
+            assert_eq!(at(&z, i, j), expected, "a w + b at {i}, {j}: {case}");
+        }
+        for p in 0..k {
+            let expected: f64 = (0..n).map(|j| number(i, j, 2) * number(p, j, 3)).sum();
+            assert_eq!(at(&back, i, p), expected, "delta w^T at {i}, {p}: {case}");
+        }
+    }
+
+    for input_panel in 0..panel_count(k) {
+        for panel in 0..panel_count(n) {
+            let (inputs, cols) = (panel_cols(k, input_panel), panel_cols(n, panel));
+            // Split in two, as two threads would have it.
+            let half = m / 2 * WIDTH;
+            let (a, delta) = (a.panel(input_panel), delta.panel(panel));
+            let parts = [(&a[..half], &delta[..half]), (&a[half..], &delta[half..])];
+            let mut gradient = [T::ONE; WIDTH * WIDTH];
+            let mut sums = [T::ONE; WIDTH];
+            let parts = &parts[..];
+            let (g, s) = (&mut gradient[..], &mut sums[..]);
+            dispatch(isa, OuterBlock { parts, inputs, cols, gradient: g, sums: s });
+            for j in 0..cols {
+                let column = panel * WIDTH + j;
+                for i in 0..inputs {
+                    let row = input_panel * WIDTH + i;
+                    let products = (0..m).map(|r| number(r, row, 1) * number(r, column, 2));
+                    let expected = 1.0 + products.sum::<f64>();
+                    assert_eq!(gradient[i * WIDTH + j].as_f64(), expected, "a^T delta: {case}");
+                }
+                let expected = 1.0 + (0..m).map(|r| number(r, column, 2)).sum::<f64>();
+                assert_eq!(sums[j].as_f64(), expected, "sums of delta: {case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kernel_against_plain_loops() {
+    for isa in Isa::all_available() {
+        for m in SIZES {
+            for k in SIZES {
+                for n in SIZES {
+                    check::<f32>(isa, m, k, n);
+                    check::<f64>(isa, m, k, n);
+                }
+            }
+        }
+    }
+}
+
+/// What is multiplied has no more bits than a bfloat16 number, so that these products are exact too. A short list, for
+/// processors that are slow because they are emulated.
+#[test]
+fn bfloat16_kernels_against_plain_loops() {
+    for isa in Isa::all_bfloat16() {
+        for (m, k, n) in [
+            (1, 1, 1),
+            (2, 3, 2),
+            (3, 2, 5),
+            (5, 16, 15),
+            (16, 15, 16),
+            (17, 17, 17),
+            (15, 31, 33),
+            (33, 32, 31),
+            (31, 33, 47),
+            (97, 13, 7),
+            (7, 97, 13),
+            (13, 7, 97),
+            (7, 511, 17),
+            (3, 1027, 5),
+            (7, 17, 513),
+            (259, 7, 17),
+            (515, 3, 5),
+        ] {
+            check::<f32>(isa, m, k, n);
+        }
+    }
+}
+
+#[test]
+fn sizes_that_take_several_goes() {
+    for isa in Isa::all_available() {
+        for k in [255, 256, 257, 300, 513] {
+            check::<f32>(isa, 7, k, 17);
+            check::<f64>(isa, 7, k, 17);
+            check::<f32>(isa, 7, 17, k);
+            check::<f64>(isa, 7, 17, k);
+            check::<f32>(isa, k, 7, 17);
+            check::<f64>(isa, k, 7, 17);
+        }
+    }
+}
