@@ -1,4 +1,5 @@
-//! Epochs of mini-batches in a given order; each takes two [`rounds`](super::rounds) of the threads.
+//! Epochs of mini-batches in a given order; each batch takes two [`rounds`](super::rounds) of the threads, or is shared out by
+//! neurons where batches are small and the first layer is nearly all of the network.
 
 use crate::batch::{Data, check_order};
 use crate::cost::Cost;
