@@ -49,46 +49,53 @@ struct Rows<T> {
     stride: usize,
 }
 
-/// `out` = `init` + Σ value · (row `at` of `right`), a row each, over `panels` panels.
+/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over list i, over `panels` panels; `init` is None where
+/// sums go on from what `out` holds, and one row for all otherwise.
 ///
 /// # Safety
-/// For each panel: `right` is readable at every row that an entry names, `init` at one row, `out` is writable at one row.
+/// For each panel: `right` is readable at every row that an entry names, `init` at one row, `out` is readable and writable at as
+/// many rows as there are lists.
 #[inline(always)]
-unsafe fn add_rows<V: Vector>(
+unsafe fn add_rows<'a, V: Vector>(
     panels: usize,
-    entries: &[Entry<V::Scalar>],
+    lists: impl Iterator<Item = &'a [Entry<V::Scalar>]>,
     right: Rows<V::Scalar>,
-    init: Rows<V::Scalar>,
+    init: Option<Rows<V::Scalar>>,
     (out, out_stride): (*mut V::Scalar, usize),
 ) {
+    let sums = Rows { first: out.cast_const(), stride: out_stride };
+    let (init, init_step) = init.map_or((sums, WIDTH), |init| (init, 0));
     macro_rules! sizes {
         ($($nv:literal: $($panels:literal)*;)*) => {
             match panels {
                 // Only what the registers of this instruction set can hold is compiled for it.
                 $($($panels if const { $nv * V::LANES == WIDTH && $nv * $panels <= accumulators::<V>() } => {
-                    let mut acc = [[V::zero(); $nv]; $panels];
-                    for (p, acc) in acc.iter_mut().enumerate() {
-                        for (j, acc) in acc.iter_mut().enumerate() {
-                            // SAFETY: one row of each panel, as the caller vouches.
-                            *acc = unsafe { V::load(init.first.add(p * init.stride + j * V::LANES)) };
-                        }
-                    }
-                    for e in entries {
-                        let value = V::splat(e.value);
-                        // SAFETY: a row that the entry names, as the caller vouches.
-                        let row = unsafe { right.first.add(e.at as usize * WIDTH) };
+                    for (i, entries) in lists.enumerate() {
+                        let mut acc = [[V::zero(); $nv]; $panels];
                         for (p, acc) in acc.iter_mut().enumerate() {
                             for (j, acc) in acc.iter_mut().enumerate() {
-                                // SAFETY: the same row of each panel.
-                                let w = unsafe { V::load(row.add(p * right.stride + j * V::LANES)) };
-                                *acc = value.mul_add(w, *acc);
+                                let at = i * init_step + p * init.stride + j * V::LANES;
+                                // SAFETY: one row of each panel, or as many as out has, as the caller vouches.
+                                *acc = unsafe { V::load(init.first.add(at)) };
                             }
                         }
-                    }
-                    for (p, acc) in acc.iter().enumerate() {
-                        for (j, acc) in acc.iter().enumerate() {
-                            // SAFETY: one row of each panel, as the caller vouches.
-                            unsafe { acc.store(out.add(p * out_stride + j * V::LANES)) };
+                        for e in entries {
+                            let value = V::splat(e.value);
+                            // SAFETY: a row that the entry names, as the caller vouches.
+                            let row = unsafe { right.first.add(e.at as usize * WIDTH) };
+                            for (p, acc) in acc.iter_mut().enumerate() {
+                                for (j, acc) in acc.iter_mut().enumerate() {
+                                    // SAFETY: the same row of each panel.
+                                    let w = unsafe { V::load(row.add(p * right.stride + j * V::LANES)) };
+                                    *acc = value.mul_add(w, *acc);
+                                }
+                            }
+                        }
+                        for (p, acc) in acc.iter().enumerate() {
+                            for (j, acc) in acc.iter().enumerate() {
+                                // SAFETY: a row of each panel for each list, as the caller vouches.
+                                unsafe { acc.store(out.add(i * WIDTH + p * out_stride + j * V::LANES)) };
+                            }
                         }
                     }
                 })*)*
@@ -128,20 +135,11 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
             let out_stride = self.out.panel_stride();
             let out = self.out.panel_mut(group.start).as_mut_ptr();
             for chunk in 0..x.chunks() {
-                for row in 0..x.rows() {
-                    let entries = x.in_row(row, chunk);
-                    if entries.is_empty() && chunk > 0 {
-                        continue;
-                    }
-                    // SAFETY: columns of x are rows of weights (fan_in of them, see `affine`); `out` has as many rows as x
-                    // and all panels of the group.
-                    unsafe {
-                        let out = out.add(row * WIDTH);
-                        let sums = Rows { first: out.cast_const(), stride: out_stride };
-                        let init = if chunk == 0 { bias } else { sums };
-                        add_rows::<V>(group.len(), entries, right, init, (out, out_stride));
-                    }
-                }
+                let lists = (0..x.rows()).map(|row| x.in_row(row, chunk));
+                let init = (chunk == 0).then_some(bias);
+                // SAFETY: columns of x are rows of weights (fan_in of them, see `affine`); `out` has as many rows as x and all
+                // panels of the group.
+                unsafe { add_rows::<V>(group.len(), lists, right, init, (out, out_stride)) };
             }
             for panel in group {
                 self.epilogue.apply::<V>(panel, self.out.panel_mut(panel));
@@ -178,19 +176,10 @@ pub fn outer<V: Vector>(
     assert!(delta.rows() == x.rows() && panels.end <= delta.panel_count());
     assert!(columns.len() <= WIDTH && gradient.len() >= panels.len() * BLOCK);
     let right = Rows { first: delta.panel(panels.start).as_ptr(), stride: delta.panel_stride() };
-    for (i, column) in columns.enumerate() {
-        let entries = x.in_column(column);
-        if entries.is_empty() && resume {
-            continue;
-        }
-        // SAFETY: rows of x are rows of delta, all panels are there, and the gradient has a block for each (see above).
-        unsafe {
-            let out = gradient.as_mut_ptr().add(i * WIDTH);
-            let sums = Rows { first: out.cast_const(), stride: BLOCK };
-            let init = if resume { sums } else { Rows { first: zeros.as_ptr(), stride: 0 } };
-            add_rows::<V>(panels.len(), entries, right, init, (out, BLOCK));
-        }
-    }
+    let lists = columns.map(|column| x.in_column(column));
+    let init = (!resume).then_some(Rows { first: zeros.as_ptr(), stride: 0 });
+    // SAFETY: rows of x are rows of delta, all panels are there, and the gradient has a block for each (see above).
+    unsafe { add_rows::<V>(panels.len(), lists, right, init, (gradient.as_mut_ptr(), BLOCK)) };
 }
 
 #[cfg(test)]
