@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::linalg::bfloat16::Kept;
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
 use crate::linalg::entries::Entries;
+use crate::linalg::masks::{Masked, Masks};
 use crate::linalg::operands::{Lane, Operands};
 use crate::linalg::panels::{Aligned, Panels, WIDTH, panel_count};
 use crate::linalg::product::{self, Epilogue, Layer, Scratch};
@@ -25,8 +26,10 @@ use crate::network::{Block, Network, vector_of};
 pub struct Workspace<T> {
     /// a^l at index l; a^0 is the rows of X, empty where `entries` has them.
     pub a: Vec<Panels<T>>,
-    /// What is not zero in a^l at index l, where its layout says so.
-    pub entries: Vec<Option<Entries<T>>>,
+    /// What is not zero in a^0, where its layout says so.
+    pub entries: Option<Entries<T>>,
+    /// Which numbers of a^l are not zero at index l, where its layout says so.
+    pub masks: Vec<Option<Masks>>,
     /// δ^l at index l - 1.
     pub delta: Vec<Panels<T>>,
     /// Cost of each row, times its weight.
@@ -36,7 +39,7 @@ pub struct Workspace<T> {
     /// a^l at index l and δ^l at index l - 1 as BP4 multiplies them; empty where it takes them as they are.
     kept_a: Kept,
     kept_delta: Kept,
-    /// One row of outputs and one of their errors, or one of a hidden layer, in whole panels.
+    /// One row of outputs and one of their errors, in whole panels.
     row: Aligned<T>,
 }
 
@@ -78,29 +81,32 @@ impl<T: Real> Workspace<T> {
         layouts: &[Layout],
     ) -> Result<Self, Error> {
         debug_assert!(layouts.len() == network.depth());
-        let entries = layouts.iter().zip(network.sizes()).enumerate();
-        let entries = entries.map(|(l, (layout, &n))| match layout {
-            Layout::Panels => Ok(None),
+        let entries = match layouts[0] {
             Layout::Entries { density } => {
-                let most = if l == 0 { x.most_entries(rows) } else { rows.saturating_mul(n) };
-                let entries = Entries::with_capacity(rows, n, most, *density);
-                entries.ok_or(Self::MEMORY).map(Some)
+                let (cols, most) = (network.sizes()[0], x.most_entries(rows));
+                let entries = Entries::with_capacity(rows, cols, most, density);
+                Some(entries.ok_or(Self::MEMORY)?)
             }
+            _ => None,
+        };
+        let masks = layouts.iter().zip(network.sizes()).map(|(layout, &n)| match layout {
+            Layout::Masked { .. } => Masks::with_capacity(rows, n).ok_or(Self::MEMORY).map(Some),
+            _ => Ok(None),
         });
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
+        let masks = masks.collect::<Result<Vec<_>, _>>()?;
         let a = network.sizes().iter().enumerate().map(|(l, &n)| {
-            let rows = if l == 0 && entries[0].is_some() { 0 } else { rows };
+            let rows = if l == 0 && entries.is_some() { 0 } else { rows };
             Panels::zeros(rows, n)
         });
-        let widest = network.sizes()[1..network.depth()].iter().copied().max().unwrap_or(0);
         let allocate = || {
-            let row = panel_count(widest).max(2 * panel_count(network.outputs()));
-            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, Aligned::zeros(row)?))
+            let row = Aligned::zeros(2 * panel_count(network.outputs()))?;
+            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, row))
         };
         let (a, scratch, row) = allocate().ok_or(Self::MEMORY)?;
         Ok(Self {
             a,
             entries,
+            masks,
             delta: Vec::new(),
             cost: Vec::new(),
             scratch,
@@ -115,7 +121,7 @@ impl<T: Real> Workspace<T> {
     /// Have room for `rows` rows of another X with the same layout.
     pub fn prepare(&mut self, x: &Input<'_, T>, rows: usize) -> Result<(), Error> {
         let has_room = |entries: &mut Entries<T>| entries.has_room_for(x.most_entries(rows));
-        if self.entries[0].as_mut().is_none_or(has_room) { Ok(()) } else { Err(Self::MEMORY) }
+        if self.entries.as_mut().is_none_or(has_room) { Ok(()) } else { Err(Self::MEMORY) }
     }
 
     /// z^l of the rows that [`forward`] has just seen.
@@ -126,11 +132,11 @@ impl<T: Real> Workspace<T> {
         isa: Isa,
         l: usize,
     ) -> Option<Panels<T>> {
-        let Self { a, entries, scratch, .. } = self;
+        let Self { a, entries, masks, scratch, .. } = self;
         let layer = network.layer(parameters, l);
         let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
-        let entries = entries[l - 1].as_ref();
-        weighted_input(isa, layer, &a[l - 1], entries, scratch, &mut z, ApplySigma(None));
+        let a = Inputs::of(l - 1, a, entries.as_ref(), masks);
+        weighted_input(isa, layer, a, scratch, &mut z, ApplySigma(None));
         Some(z)
     }
 
@@ -146,9 +152,19 @@ impl<T: Real> Workspace<T> {
         V::Operands::kept(&self.delta[i], self.kept_delta.get(i), panel)
     }
 
+    /// Panels of neurons of layer `layer` whose part in BP4 [`weight_gradient`] should do at once.
+    #[inline(always)]
+    pub fn panels_at_once<V: Vector<Scalar = T>>(&self, layer: usize) -> usize {
+        match Inputs::of(layer - 1, &self.a, self.entries.as_ref(), &self.masks) {
+            Inputs::Panels(_) => 1,
+            Inputs::Entries(a) => sparse::panels_of_delta::<V>(a),
+            Inputs::Masked(a) => sparse::panels_of_delta::<V>(a),
+        }
+    }
+
     /// Use the first `rows` rows from now on.
     pub fn set_rows(&mut self, rows: usize) {
-        let first = usize::from(self.entries[0].is_some());
+        let first = usize::from(self.entries.is_some());
         for panels in self.a[first..].iter_mut().chain(&mut self.delta) {
             panels.set_rows(rows);
         }
@@ -196,7 +212,7 @@ pub fn forward<T: Real>(
 /// a^0: the rows named.
 pub fn take_in<T: Real>(isa: Isa, x: &Input<'_, T>, rows: Rows<'_>, workspace: &mut Workspace<T>) {
     workspace.set_rows(rows.len());
-    match (x, &mut workspace.entries[0]) {
+    match (x, &mut workspace.entries) {
         (_, Some(entries)) => gather_entries(isa, x, rows, entries),
         (Input::Dense(x), None) => gather(*x, rows, &mut workspace.a[0]),
         (Input::Sparse(_), None) => debug_assert!(false, "a sparse X has no layout but entries"),
@@ -234,38 +250,52 @@ pub fn activations<T: Real>(
         Output::Each(activation) => Some(activation),
         Output::Softmax => None,
     });
-    let Workspace { a, entries, scratch, row, .. } = &mut *workspace;
+    let Workspace { a, entries, masks, scratch, .. } = &mut *workspace;
     let (before, after) = a.split_at_mut(l);
-    let before_entries = entries[l - 1].as_ref();
-    weighted_input(isa, layer, &before[l - 1], before_entries, scratch, &mut after[0], sigma);
-    if let Some(Some(entries)) = entries.get_mut(l) {
-        collect_entries(isa, &after[0], row.as_mut_slice(), entries);
+    let before = Inputs::of(l - 1, before, entries.as_ref(), masks);
+    weighted_input(isa, layer, before, scratch, &mut after[0], sigma);
+    if let Some(Some(masks)) = masks.get_mut(l) {
+        masks.find(isa, &after[0]);
     }
 }
 
-/// Collect what is not zero in a^l; `row` has room for one row.
-fn collect_entries<T: Real>(isa: Isa, a: &Panels<T>, row: &mut [T], entries: &mut Entries<T>) {
-    let row = &mut row[..a.cols()];
-    entries.clear();
-    for i in 0..a.rows() {
-        a.copy_row_to(i, row);
-        entries.push_dense(isa, row, row.as_ptr());
+/// a^l as the products of layer l + 1 multiply it.
+enum Inputs<'a, T> {
+    Panels(&'a Panels<T>),
+    Entries(&'a Entries<T>),
+    Masked(Masked<'a, T>),
+}
+
+impl<'a, T: Real> Inputs<'a, T> {
+    /// From the fields of a workspace.
+    #[inline(always)]
+    fn of(
+        l: usize,
+        a: &'a [Panels<T>],
+        entries: Option<&'a Entries<T>>,
+        masks: &'a [Option<Masks>],
+    ) -> Self {
+        match (entries, &masks[l]) {
+            (Some(entries), _) if l == 0 => Inputs::Entries(entries),
+            (_, Some(masks)) => Inputs::Masked(Masked::new(&a[l], masks)),
+            _ => Inputs::Panels(&a[l]),
+        }
     }
 }
 
-/// z^l = w^l a^(l-1) + b^l, and what the epilogue makes of it; `entries` stand for a^0 where they are given.
+/// z^l = w^l a^(l-1) + b^l, and what the epilogue makes of it.
 fn weighted_input<T: Real>(
     isa: Isa,
     layer: Layer<'_, T>,
-    a: &Panels<T>,
-    entries: Option<&Entries<T>>,
+    a: Inputs<'_, T>,
     scratch: &mut Scratch<T>,
     z: &mut Panels<T>,
     sigma: ApplySigma,
 ) {
-    match entries {
-        Some(x) => sparse::affine(isa, x, layer, z, sigma),
-        None => product::affine(isa, a, layer, scratch, z, sigma),
+    match a {
+        Inputs::Panels(a) => product::affine(isa, a, layer, scratch, z, sigma),
+        Inputs::Entries(a) => sparse::affine(isa, a, layer, z, sigma),
+        Inputs::Masked(a) => sparse::affine(isa, a, layer, z, sigma),
     }
 }
 
@@ -306,7 +336,9 @@ pub fn backward<T: Real>(
         let next_layer = network.layer(parameters, l + 1);
         hidden_delta(isa, network.hidden, next_layer, &next[0], &a[l], scratch, &mut delta[l - 1]);
     }
-    workspace.entries.iter_mut().flatten().for_each(Entries::sort_by_column);
+    if let Some(entries) = &mut workspace.entries {
+        entries.sort_by_column();
+    }
     let Workspace { a, delta, kept_a, kept_delta, .. } = workspace;
     kept_a.keep(isa, a);
     kept_delta.keep(isa, delta);
@@ -405,12 +437,12 @@ pub fn weight_gradient<V: Vector>(
     for (i, w) in workspaces.iter().enumerate() {
         let resume = resume || i > 0;
         let delta = &w.delta[block.layer - 1];
-        match &w.entries[block.layer - 1] {
-            Some(entries) => {
-                let columns = inputs * WIDTH..inputs * WIDTH + block.rows;
-                sparse::outer::<V>(entries, delta, panels.clone(), columns, resume, gradient);
-            }
-            None => {
+        let (l, panels) = (block.layer - 1, panels.clone());
+        let columns = inputs * WIDTH..inputs * WIDTH + block.rows;
+        match Inputs::of(l, &w.a, w.entries.as_ref(), &w.masks) {
+            Inputs::Entries(a) => sparse::outer::<V>(a, delta, panels, columns, resume, gradient),
+            Inputs::Masked(a) => sparse::outer::<V>(a, delta, panels, columns, resume, gradient),
+            Inputs::Panels(_) => {
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
                 let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
                 product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);

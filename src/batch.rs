@@ -48,7 +48,7 @@ impl<T: Real> Input<'_, T> {
             Input::Sparse(x) => {
                 Layout::entries(x.len() as f64 / (x.rows() as f64 * x.cols() as f64).max(1.0))
             }
-            Input::Dense(x) if Layout::may_be_entries(network, 0, at_once) => {
+            Input::Dense(x) if Layout::may_be_sparse(network, 0, at_once) => {
                 let density = density_of_some(*x);
                 // Products over entries are of numbers as they are, which takes twice as long as of bfloat16 and more.
                 let counts = if isa.multiplies_bfloat16() { 3.0 * density } else { density };
@@ -83,8 +83,10 @@ impl<T: Real> Input<'_, T> {
 pub enum Layout {
     /// All numbers.
     Panels,
-    /// Those that are not zero: about `density` of all.
+    /// Those of X that are not zero: about `density` of all.
     Entries { density: f64 },
+    /// All numbers of a hidden layer, and which are not zero: about `density` of all.
+    Masked { density: f64 },
 }
 
 impl Layout {
@@ -94,15 +96,21 @@ impl Layout {
         Layout::Entries { density: density.clamp(1e-9, 1.0).log2().ceil().exp2() }
     }
 
-    /// Whether entries of a^l can pay at all, with so many rows at once.
-    pub fn may_be_entries(network: &Network, l: usize, at_once: usize) -> bool {
+    /// All numbers, so many out of which are not zero.
+    pub fn masked(density: f64) -> Self {
+        // As above.
+        Layout::Masked { density: (8.0 * density).ceil() / 8.0 }
+    }
+
+    /// Whether leaving out zeros of a^l can pay at all, with so many rows at once.
+    pub fn may_be_sparse(network: &Network, l: usize, at_once: usize) -> bool {
         at_once >= MIN_ROWS
             && network.sizes()[l + 1] >= MIN_NEURONS
             && u32::try_from(network.sizes()[l]).is_ok()
     }
 
-    /// Whether the products over entries of a^l are the faster ones: each costs about as much as two numbers of a dense
-    /// product, and its place in the lists as much as two panels of neurons.
+    /// Whether the products without the zeros of a^l are the faster ones: each term costs about as much as two numbers of a
+    /// dense product, and finding it as much as two panels of neurons.
     pub fn pays(network: &Network, l: usize, density: f64) -> bool {
         let panels = panel_count(network.sizes()[l + 1]) as f64;
         density <= 0.5 * panels / (panels + 2.0)
@@ -112,7 +120,9 @@ impl Layout {
     pub fn work(self) -> f64 {
         match self {
             Layout::Panels => 1.0,
-            Layout::Entries { density } => (0.2 + 1.5 * density).min(1.0),
+            Layout::Entries { density } | Layout::Masked { density } => {
+                (0.2 + 1.5 * density).min(1.0)
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::linalg::dispatch::Kernel;
 use crate::linalg::panels::WIDTH;
 use crate::linalg::prefetch::prefetch_slice;
 use crate::linalg::real::Real;
-use crate::linalg::sparse::{MAX_PANELS_AT_ONCE, panels_of_delta};
+use crate::linalg::sparse::MAX_PANELS_AT_ONCE;
 use crate::linalg::vector::Vector;
 use crate::network::{Block, Network};
 use crate::optimizer::{Gradient, MAX_SLOTS, Update};
@@ -119,8 +119,9 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let by_entries = self.workspaces.iter().any(|w| w.entries.iter().any(Option::is_some));
-        if by_entries {
+        let zeros_are_left_out =
+            |w: &Workspace<T>| w.entries.is_some() || w.masks.iter().any(Option::is_some);
+        if self.workspaces.iter().any(zeros_are_left_out) {
             self.by_bands::<V, MAX_PANELS_AT_ONCE>();
         } else {
             self.by_bands::<V, 1>();
@@ -137,10 +138,8 @@ impl<T: Real> Gradients<'_, '_, T> {
             return;
         };
         let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
-        let panels_at_once = |layer: usize| {
-            let entries = workspaces.first().and_then(|w| w.entries[layer - 1].as_ref());
-            entries.map_or(1, |entries| panels_of_delta::<V>(entries.rows()))
-        };
+        let panels_at_once =
+            |layer: usize| workspaces.first().map_or(1, |w| w.panels_at_once::<V>(layer));
         for band in network.bands(share.blocks.clone(), panels_at_once) {
             // Plain loops: an adapter's closure may not be inlined, and a small network has little else to do here.
             for (i, panel) in band.panels.clone().enumerate() {

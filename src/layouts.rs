@@ -29,9 +29,9 @@ pub fn layouts<T: Real>(
 ) -> Result<Vec<Layout>, Error> {
     let mut layouts = vec![Layout::Panels; network.depth()];
     layouts[0] = x.layout(network, at_once, isa);
-    let candidates = (1..network.depth()).filter(|&l| Layout::may_be_entries(network, l, at_once));
+    let candidates = (1..network.depth()).filter(|&l| Layout::may_be_sparse(network, l, at_once));
     let candidates: Vec<_> = candidates.collect();
-    // Products over entries are of numbers as they are.
+    // Products without zeros are of numbers as they are.
     if candidates.is_empty() || rows.len() < MIN_ROWS || isa.multiplies_bfloat16() {
         return Ok(layouts);
     }
@@ -41,7 +41,7 @@ pub fn layouts<T: Real>(
     for l in candidates {
         let density = density(&workspace.a[l]);
         if Layout::pays(network, l, density) {
-            layouts[l] = Layout::entries(density);
+            layouts[l] = Layout::masked(density);
         }
     }
     Ok(layouts)
@@ -97,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn rectified_layers_with_most_neurons_at_zero_are_kept_by_entries() {
-        use Layout::{Entries, Panels};
+    fn zeros_of_rectified_layers_are_left_out_where_they_are_most() {
+        use Layout::{Masked, Panels};
         let isa = Isa::best();
         let found = of::<f32>("relu", -1.0, 300, 32, isa);
         // The last product has but three neurons.
-        assert!(matches!(found[..], [Panels, Entries { .. }, Entries { .. }, Panels]), "{found:?}");
+        assert!(matches!(found[..], [Panels, Masked { .. }, Masked { .. }, Panels]), "{found:?}");
         assert_eq!(found, of::<f64>("relu", -1.0, 300, 32, isa));
         // All neurons at work; no zeros; too few rows in a batch, or to look at.
         for dense in [
@@ -152,15 +152,12 @@ mod tests {
         fn check<T: Real>(isa: Isa) {
             let dense = pass::<T>(isa, &[Layout::Panels; 4]);
             assert!(dense.iter().filter(|x| **x != T::ZERO).count() > dense.len() / 8);
-            // Room for each density means other chunks.
-            for density in [0.5, 0.01] {
-                let by = Layout::Entries { density };
-                for layouts in [[1, 0, 0], [0, 1, 0], [1, 1, 1]] {
-                    let hidden = layouts.map(|l| if l == 1 { by } else { Layout::Panels });
-                    let [first, second, third] = hidden;
-                    let found = pass::<T>(isa, &[Layout::Panels, first, second, third]);
-                    assert!(found == dense, "{isa:?} {} {layouts:?}", T::NAME);
-                }
+            let masked = Layout::Masked { density: 0.3 };
+            for layouts in [[1, 0, 0], [0, 1, 0], [1, 1, 1]] {
+                let hidden = layouts.map(|l| if l == 1 { masked } else { Layout::Panels });
+                let [first, second, third] = hidden;
+                let found = pass::<T>(isa, &[Layout::Panels, first, second, third]);
+                assert!(found == dense, "{isa:?} {} {layouts:?}", T::NAME);
             }
         }
         for isa in Isa::all_available().filter(|isa| !isa.multiplies_bfloat16()) {

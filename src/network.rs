@@ -347,10 +347,9 @@ impl Network {
 
     /// Divide the blocks into `parts` of nearly equal work: block numbers where each part ends.
     pub fn share_out(&self, parts: usize, layouts: &[Layout]) -> Vec<usize> {
-        // A list of entries takes about as long for a few panels as for one: parts get whole panels.
-        let whole_panels = |l: usize| {
-            matches!(layouts[l - 1], Layout::Entries { .. }) && panel_count(self.sizes[l]) >= parts
-        };
+        // A list of terms takes about as long for a few panels as for one: parts get whole panels.
+        let whole_panels =
+            |l: usize| layouts[l - 1] != Layout::Panels && panel_count(self.sizes[l]) >= parts;
         let may_begin = |b: &Block| b.inputs == Some(0) || !whole_panels(b.layer);
         let work =
             |b: Block| layouts[b.layer - 1].work() * (b.rows * b.cols.next_multiple_of(8)) as f64;

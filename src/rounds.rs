@@ -83,7 +83,7 @@ pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowe
         let whole_rows = work_of_batch / network.work_per_row(&[]).max(1);
         threads = threads.min(match layouts[0] {
             Layout::Panels => whole_rows / ROWS_PER_THREAD,
-            Layout::Entries { .. } => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
+            _ => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
         });
     }
     threads.clamp(1, MAX_THREADS)

@@ -8,6 +8,7 @@ use super::csr::Csr;
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::prefetch::{LINE, prefetch};
 use super::real::Real;
+use super::sparse::{Sparse, Terms};
 use super::vector::Vector;
 
 /// A number that is not zero, and where it is: its column in a list along a row, its row in one along a column.
@@ -90,20 +91,8 @@ impl<T: Real> Entries<T> {
     }
 
     /// Chunks of a row.
-    pub fn chunks(&self) -> usize {
+    fn chunks(&self) -> usize {
         self.cols.div_ceil(self.chunk)
-    }
-
-    /// Entries of a row in one chunk, in the order of the columns.
-    #[inline(always)]
-    pub fn in_row(&self, row: usize, chunk: usize) -> &[Entry<T>] {
-        self.by_row.get(row * self.chunks() + chunk)
-    }
-
-    /// Entries of a column, in the order of the rows; to be called after [`sort_by_column`](Self::sort_by_column).
-    #[inline(always)]
-    pub fn in_column(&self, column: usize) -> &[Entry<T>] {
-        self.by_column.get(column)
     }
 
     /// Forget all rows.
@@ -211,6 +200,60 @@ impl<T: Real> Entries<T> {
     }
 }
 
+/// A list along a column is to be had after [`sort_by_column`](Entries::sort_by_column).
+// SAFETY: entries are of columns that there are, see `push_dense` and its like, and lists along columns of the rows there
+// were when they were made, all of which are still there, see `clear`.
+unsafe impl<'a, T: Real> Sparse<T> for &'a Entries<T> {
+    type InRow = List<'a, T>;
+    type InColumn = List<'a, T>;
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn cols(&self) -> usize {
+        self.cols
+    }
+
+    fn parts_of_rows(&self) -> usize {
+        self.chunks()
+    }
+
+    fn parts_of_columns(&self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn in_row(&self, row: usize, chunk: usize) -> List<'a, T> {
+        List(self.by_row.get(row * self.chunks() + chunk).iter())
+    }
+
+    #[inline(always)]
+    fn in_column(&self, column: usize, _: usize) -> List<'a, T> {
+        List(self.by_column.get(column).iter())
+    }
+}
+
+/// Entries one after another.
+pub struct List<'a, T>(std::slice::Iter<'a, Entry<T>>);
+
+impl<T: Real> Iterator for List<'_, T> {
+    type Item = (usize, T);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, T)> {
+        let entry = self.0.next()?;
+        Some((entry.at as usize, entry.value))
+    }
+}
+
+impl<T: Real> Terms<T> for List<'_, T> {
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        self.0.len() == 0
+    }
+}
+
 struct Compress<'a, T> {
     row: &'a [T],
     ahead: *const T,
@@ -274,10 +317,10 @@ mod tests {
     fn lists(x: &Entries<f64>) -> [Vec<(usize, usize, f64)>; 2] {
         let along_rows = (0..x.rows()).flat_map(|r| {
             let chunks = (0..x.chunks()).flat_map(move |c| x.in_row(r, c));
-            chunks.map(move |e| (r, e.at as usize, e.value))
+            chunks.map(move |(column, value)| (r, column, value))
         });
-        let along_columns = (0..x.cols())
-            .flat_map(|c| x.in_column(c).iter().map(move |e| (e.at as usize, c, e.value)));
+        let along_columns =
+            (0..x.cols()).flat_map(|c| x.in_column(c, 0).map(move |(row, value)| (row, c, value)));
         [along_rows.collect(), along_columns.collect()]
     }
 

@@ -13,7 +13,9 @@
 //! | `product` | the one tile and the three products made of it |
 //! | `rows` | which rows of the data a mini-batch is made of |
 //! | `csr` | a sparse X as it comes |
-//! | `entries`, `sparse` | rows of X without their zeros; the products over those |
+//! | `entries` | rows of X by what is not zero in them |
+//! | `masks` | which numbers of a layer are not zero |
+//! | `sparse` | the products over either |
 //! | `team` | threads for the length of a call |
 //! | `denormals` | no slow arithmetic on denormal numbers |
 
@@ -22,6 +24,7 @@ pub mod csr;
 pub mod denormals;
 pub mod dispatch;
 pub mod entries;
+pub mod masks;
 pub mod math;
 pub mod operands;
 pub mod panels;

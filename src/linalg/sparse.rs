@@ -1,18 +1,39 @@
-//! The products of a layer over the [`Entries`] of its inputs, which stand here as X.
+//! The products of a layer without the zeros of its inputs, which stand here as X.
 //!
 //! Both are made of one step: a row of the result, over a few panels at once, in registers, to which a number times a row
-//! of the right matrix is added for each entry of a list. Forward the list runs along a row of X and the right matrix is
+//! of the right matrix is added for each term of a list. Forward the list runs along a row of X and the right matrix is
 //! the weights; for BP4 it runs along a column of X and the right matrix is δ. Sums run in the order of the dense products,
 //! without the zeros: the results are the same.
 
 use std::ops::Range;
 
 use super::dispatch::{Isa, Kernel, dispatch};
-use super::entries::{Entries, Entry};
 use super::panels::{Panels, WIDTH, panel_count};
 use super::product::{Epilogue, Layer};
 use super::real::Real;
 use super::vector::Vector;
+
+/// A list of numbers that are not zero, each after where it is: its column in a list along a row, its row in one along a
+/// column.
+pub trait Terms<T>: Iterator<Item = (usize, T)> {
+    fn is_empty(&self) -> bool;
+}
+
+/// A matrix by its lists. They come in parts: what the terms of one part are multiplied with stays in the L1 cache while
+/// all lists take their part of it.
+///
+/// # Safety
+/// Terms along a row name columns less than `cols()`, and those along a column rows less than `rows()`.
+pub unsafe trait Sparse<T> {
+    type InRow: Terms<T>;
+    type InColumn: Terms<T>;
+    fn rows(&self) -> usize;
+    fn cols(&self) -> usize;
+    fn parts_of_rows(&self) -> usize;
+    fn parts_of_columns(&self) -> usize;
+    fn in_row(&self, row: usize, part: usize) -> Self::InRow;
+    fn in_column(&self, column: usize, part: usize) -> Self::InColumn;
+}
 
 /// The most panels that are taken at once with any instruction set: 8 sums hide the latency of two FMA units.
 pub const MAX_PANELS_AT_ONCE: usize = 8;
@@ -28,11 +49,12 @@ const fn panels_at_once<V: Vector>() -> usize {
     if panels < MAX_PANELS_AT_ONCE { panels } else { MAX_PANELS_AT_ONCE }
 }
 
-/// Panels of δ that [`outer`] should take at once for so many rows: they are to stay in the L1 cache.
-pub fn panels_of_delta<V: Vector>(rows: usize) -> usize {
+/// Panels of δ that [`outer`] should take at once: the rows of a part and the sums are to stay in the L1 cache.
+pub fn panels_of_delta<V: Vector>(x: impl Sparse<V::Scalar>) -> usize {
     const L1: usize = 28 << 10;
-    let panel = rows * WIDTH * size_of::<V::Scalar>();
-    (L1 / panel.max(1)).clamp(2, MAX_PANELS_AT_ONCE).min(panels_at_once::<V>())
+    let rows = x.rows().div_ceil(x.parts_of_columns().max(1));
+    let panel = (rows + WIDTH) * WIDTH * size_of::<V::Scalar>();
+    (L1 / panel).clamp(2, MAX_PANELS_AT_ONCE).min(panels_at_once::<V>())
 }
 
 /// `count` panels in as few groups as registers allow, nearly equal in size.
@@ -49,16 +71,16 @@ struct Rows<T> {
     stride: usize,
 }
 
-/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over list i, over `panels` panels; `init` is None where
+/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over the terms of list i, over `panels` panels; `init` is None where
 /// sums go on from what `out` holds, and one row for all otherwise.
 ///
 /// # Safety
-/// For each panel: `right` is readable at every row that an entry names, `init` at one row, `out` is readable and writable at as
+/// For each panel: `right` is readable at every row that a term names, `init` at one row, `out` is readable and writable at as
 /// many rows as there are lists.
 #[inline(always)]
-unsafe fn add_rows<'a, V: Vector>(
+unsafe fn add_rows<V: Vector>(
     panels: usize,
-    lists: impl Iterator<Item = &'a [Entry<V::Scalar>]>,
+    lists: impl Iterator<Item: Terms<V::Scalar>>,
     right: Rows<V::Scalar>,
     init: Option<Rows<V::Scalar>>,
     (out, out_stride): (*mut V::Scalar, usize),
@@ -70,7 +92,10 @@ unsafe fn add_rows<'a, V: Vector>(
             match panels {
                 // Only what the registers of this instruction set can hold is compiled for it.
                 $($($panels if const { $nv * V::LANES == WIDTH && $nv * $panels <= accumulators::<V>() } => {
-                    for (i, entries) in lists.enumerate() {
+                    for (i, terms) in lists.enumerate() {
+                        if terms.is_empty() && init_step > 0 {
+                            continue;
+                        }
                         let mut acc = [[V::zero(); $nv]; $panels];
                         for (p, acc) in acc.iter_mut().enumerate() {
                             for (j, acc) in acc.iter_mut().enumerate() {
@@ -79,10 +104,10 @@ unsafe fn add_rows<'a, V: Vector>(
                                 *acc = unsafe { V::load(init.first.add(at)) };
                             }
                         }
-                        for e in entries {
-                            let value = V::splat(e.value);
-                            // SAFETY: a row that the entry names, as the caller vouches.
-                            let row = unsafe { right.first.add(e.at as usize * WIDTH) };
+                        for (at, value) in terms {
+                            let value = V::splat(value);
+                            // SAFETY: a row that the term names, as the caller vouches.
+                            let row = unsafe { right.first.add(at * WIDTH) };
                             for (p, acc) in acc.iter_mut().enumerate() {
                                 for (j, acc) in acc.iter_mut().enumerate() {
                                     // SAFETY: the same row of each panel.
@@ -111,14 +136,14 @@ unsafe fn add_rows<'a, V: Vector>(
     }
 }
 
-struct Affine<'a, T, E> {
-    x: &'a Entries<T>,
+struct Affine<'a, T, X, E> {
+    x: X,
     layer: Layer<'a, T>,
     out: &'a mut Panels<T>,
     epilogue: E,
 }
 
-impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
+impl<T: Real, X: Sparse<T>, E: Epilogue<T>> Kernel<T> for Affine<'_, T, X, E> {
     type Output = ();
 
     #[inline(always)]
@@ -134,11 +159,11 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
             let bias = Rows { first: weights[fan_in * WIDTH..].as_ptr(), ..right };
             let out_stride = self.out.panel_stride();
             let out = self.out.panel_mut(group.start).as_mut_ptr();
-            for chunk in 0..x.chunks() {
-                let lists = (0..x.rows()).map(|row| x.in_row(row, chunk));
-                let init = (chunk == 0).then_some(bias);
-                // SAFETY: columns of x are rows of weights (fan_in of them, see `affine`); `out` has as many rows as x and all
-                // panels of the group.
+            for part in 0..x.parts_of_rows() {
+                let lists = (0..x.rows()).map(|row| x.in_row(row, part));
+                let init = (part == 0).then_some(bias);
+                // SAFETY: columns of x are rows of weights (fan_in of them, see `affine`); `out` has as many rows as x and
+                // all panels of the group.
                 unsafe { add_rows::<V>(group.len(), lists, right, init, (out, out_stride)) };
             }
             for panel in group {
@@ -151,7 +176,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
 /// z = x w + b for every row of `x`, the epilogue on each panel of z.
 pub fn affine<T: Real>(
     isa: Isa,
-    x: &Entries<T>,
+    x: impl Sparse<T>,
     layer: Layer<'_, T>,
     out: &mut Panels<T>,
     epilogue: impl Epilogue<T>,
@@ -164,11 +189,11 @@ pub fn affine<T: Real>(
 /// panel [`WIDTH`] rows of WIDTH numbers, of which as many as there are columns are computed.
 #[inline(always)]
 pub fn outer<V: Vector>(
-    x: &Entries<V::Scalar>,
+    x: impl Sparse<V::Scalar>,
     delta: &Panels<V::Scalar>,
     panels: Range<usize>,
     columns: Range<usize>,
-    resume: bool,
+    mut resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     const BLOCK: usize = WIDTH * WIDTH;
@@ -176,15 +201,20 @@ pub fn outer<V: Vector>(
     assert!(delta.rows() == x.rows() && panels.end <= delta.panel_count());
     assert!(columns.len() <= WIDTH && gradient.len() >= panels.len() * BLOCK);
     let right = Rows { first: delta.panel(panels.start).as_ptr(), stride: delta.panel_stride() };
-    let lists = columns.map(|column| x.in_column(column));
-    let init = (!resume).then_some(Rows { first: zeros.as_ptr(), stride: 0 });
-    // SAFETY: rows of x are rows of delta, all panels are there, and the gradient has a block for each (see above).
-    unsafe { add_rows::<V>(panels.len(), lists, right, init, (gradient.as_mut_ptr(), BLOCK)) };
+    for part in 0..x.parts_of_columns() {
+        let lists = columns.clone().map(|column| x.in_column(column, part));
+        let init = (!resume).then_some(Rows { first: zeros.as_ptr(), stride: 0 });
+        // SAFETY: rows of x are rows of delta, all panels are there, and the gradient has a block for each (see above).
+        unsafe { add_rows::<V>(panels.len(), lists, right, init, (gradient.as_mut_ptr(), BLOCK)) };
+        resume = true;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::entries::Entries;
+    use crate::linalg::masks::{Masked, Masks};
     use crate::linalg::product;
 
     const COLS: [usize; 7] = [1, 15, 16, 63, 64, 65, 200];
@@ -196,19 +226,19 @@ mod tests {
         fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
     }
 
-    struct Outer<'a, T> {
-        x: &'a Entries<T>,
+    struct Outer<'a, T, X> {
+        x: X,
         delta: &'a Panels<T>,
         panels: Range<usize>,
         columns: Range<usize>,
         gradient: &'a mut [T],
     }
-    impl<T: Real> Kernel<T> for Outer<'_, T> {
+    impl<T: Real, X: Sparse<T> + Copy> Kernel<T> for Outer<'_, T, X> {
         type Output = ();
         #[inline(always)]
         fn run<V: Vector<Scalar = T>>(self) {
             let Outer { x, delta, panels, columns, gradient } = self;
-            if panels.len() <= panels_of_delta::<V>(x.rows()) {
+            if panels.len() <= panels_of_delta::<V>(x) {
                 outer::<V>(x, delta, panels, columns, true, gradient);
             } else {
                 for (i, panel) in panels.enumerate() {
@@ -225,13 +255,19 @@ mod tests {
         if zeros && !hash.is_multiple_of(5) { 0.0 } else { (hash as f64 - 504.0) / 8.0 }
     }
 
-    /// Against plain loops; the numbers are such that all sums are exact.
+    /// Both kinds of lists against plain loops; the numbers are such that all sums are exact.
     fn check<T: Real>(isa: Isa, rows: usize, cols: usize, neurons: usize) {
-        let case = format!("{isa:?} {} {rows} x {cols} x {neurons}", T::NAME);
         let mut x = Entries::with_capacity(rows, cols, rows * cols, 0.2).unwrap();
+        // More room than needed, and what an earlier batch left behind.
+        let mut a = Panels::zeros(rows + 3, cols).unwrap();
+        let mut masks = Masks::with_capacity(rows + 3, cols).unwrap();
+        (0..rows + 3).for_each(|i| (0..cols).for_each(|j| a.set(i, j, T::ONE)));
+        masks.find(isa, &a);
         x.clear();
+        a.set_rows(rows);
         for i in 0..rows {
             let row: Vec<T> = (0..cols).map(|j| T::of(number(i, j, true))).collect();
+            a.set_row(i, &row);
             if i % 3 == 0 {
                 x.push_strided(row.iter().copied());
             } else {
@@ -239,7 +275,14 @@ mod tests {
             }
         }
         x.sort_by_column();
+        masks.find(isa, &a);
+        check_products(isa, &x, neurons);
+        check_products(isa, Masked::new(&a, &masks), neurons);
+    }
 
+    fn check_products<T: Real>(isa: Isa, x: impl Sparse<T> + Copy, neurons: usize) {
+        let (rows, cols) = (x.rows(), x.cols());
+        let case = format!("{isa:?} {} {rows} x {cols} x {neurons}", T::NAME);
         let mut parameters = vec![T::ZERO; panel_count(neurons) * (cols + 1) * WIDTH];
         for k in 0..=cols {
             for n in 0..neurons {
@@ -249,7 +292,7 @@ mod tests {
         }
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = Panels::zeros(rows, neurons).unwrap();
-        affine(isa, &x, layer, &mut z, Nothing);
+        affine(isa, x, layer, &mut z, Nothing);
         let mut delta = Panels::zeros(rows, neurons).unwrap();
         for i in 0..rows {
             for n in 0..neurons {
@@ -268,7 +311,7 @@ mod tests {
             for panels in halves.into_iter().filter(|panels| !panels.is_empty()) {
                 let gradient = &mut gradient[panels.start * WIDTH * WIDTH..];
                 let columns = columns.clone();
-                dispatch(isa, Outer { x: &x, delta: &delta, panels, columns, gradient });
+                dispatch(isa, Outer { x, delta: &delta, panels, columns, gradient });
             }
             for (i, column) in columns.enumerate() {
                 for n in 0..neurons {
@@ -285,7 +328,7 @@ mod tests {
     #[test]
     fn every_kernel_against_plain_loops() {
         for isa in Isa::all_available() {
-            for rows in [1, 2, 16, 33] {
+            for rows in [1, 2, 16, 33, 64, 130] {
                 for cols in COLS {
                     for neurons in NEURONS {
                         check::<f32>(isa, rows, cols, neurons);
