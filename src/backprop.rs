@@ -33,7 +33,9 @@ pub struct Workspace<T> {
     /// δ^l at index l - 1.
     pub delta: Vec<Panels<T>>,
     /// Cost of each row, times its weight.
-    pub cost: Vec<f64>,
+    cost: Vec<f64>,
+    /// What the last pass took.
+    pub seconds: f64,
     /// Room for the products.
     pub scratch: Scratch<T>,
     /// a^l at index l and δ^l at index l - 1 as BP4 multiplies them; empty where it takes them as they are.
@@ -109,6 +111,7 @@ impl<T: Real> Workspace<T> {
             masks,
             delta: Vec::new(),
             cost: Vec::new(),
+            seconds: 0.0,
             scratch,
             kept_a: Kept::default(),
             kept_delta: Kept::default(),
@@ -160,6 +163,11 @@ impl<T: Real> Workspace<T> {
             Inputs::Entries(a) => sparse::panels_of_delta::<V>(a),
             Inputs::Masked(a) => sparse::panels_of_delta::<V>(a),
         }
+    }
+
+    /// Cost of each row of the last pass.
+    pub fn costs(&self) -> &[f64] {
+        &self.cost[..self.delta[0].rows()]
     }
 
     /// Use the first `rows` rows from now on.

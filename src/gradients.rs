@@ -39,6 +39,8 @@ pub struct Share<'a, T> {
     pub gradient: &'a mut [T],
     /// Sum of squares of the weights of each block after the update; empty where nobody asks.
     pub squares: &'a mut [f64],
+    /// What the last round took.
+    pub seconds: f64,
 }
 
 /// Numbers of a block of the gradient.

@@ -65,13 +65,14 @@ pub fn inspect<T: Real>(
             a.push(l, &workspace.a[l]);
             delta.push(l, &workspace.delta[l - 1]);
         }
-        total_cost += workspace.cost[..part.len()].iter().sum::<f64>();
+        total_cost += workspace.costs().iter().sum::<f64>();
         let mut share = Share {
             blocks: 0..network.block_count(),
             parameters: &mut *parameters,
             state: [&mut [], &mut []],
             gradient: sums.as_mut_slice(),
             squares: &mut [],
+            seconds: 0.0,
         };
         let goal = Goal { resume: done > 0, update: None };
         let workspaces = std::slice::from_ref(&workspace);

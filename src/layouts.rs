@@ -134,6 +134,7 @@ mod tests {
             state: [&mut [], &mut []],
             gradient: sums.as_mut_slice(),
             squares: &mut [],
+            seconds: 0.0,
         };
         let goal = Goal { resume: false, update: None };
         let workspaces = std::slice::from_ref(&workspace);

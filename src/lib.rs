@@ -32,6 +32,7 @@
 
 pub mod activation;
 pub mod backprop;
+pub mod balance;
 pub mod batch;
 pub mod compute;
 pub mod cost;

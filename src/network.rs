@@ -7,15 +7,18 @@
 
 use std::ops::Range;
 
+use arrayvec::ArrayVec;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::activation::{Activation, Output};
+use crate::balance::Balance;
 use crate::batch::Layout;
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::panels::{Aligned, WIDTH, panel_cols, panel_count};
 use crate::linalg::product::Layer;
 use crate::linalg::real::Real;
+use crate::linalg::team::MAX_THREADS;
 
 /// Layer sizes and functions of a network; layers are numbered from 1 to L, layer 0 is the input.
 #[derive(Clone, Debug)]
@@ -27,6 +30,13 @@ pub struct Network {
     first_blocks: Vec<usize>,
     pub hidden: Activation,
     pub output: Output,
+}
+
+/// The blocks of one thread: those before `end` that no other has, and the work that they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub end: usize,
+    pub work: f64,
 }
 
 /// Up to 16 rows of one panel of the parameters: weights of some inputs, or the row of biases.
@@ -345,8 +355,9 @@ impl Network {
         Block { layer, panel, cols, inputs, rows, number, start }
     }
 
-    /// Divide the blocks into `parts` of nearly equal work: block numbers where each part ends.
-    pub fn share_out(&self, parts: usize, layouts: &[Layout]) -> Vec<usize> {
+    /// Divide the blocks among threads.
+    pub fn share_out(&self, balance: &Balance, layouts: &[Layout]) -> ArrayVec<Part, MAX_THREADS> {
+        let parts = balance.threads();
         // A list of terms takes about as long for a few panels as for one: parts get whole panels.
         let whole_panels =
             |l: usize| layouts[l - 1] != Layout::Panels && panel_count(self.sizes[l]) >= parts;
@@ -354,25 +365,33 @@ impl Network {
         let work =
             |b: Block| layouts[b.layer - 1].work() * (b.rows * b.cols.next_multiple_of(8)) as f64;
         let total: f64 = self.blocks(0..self.block_count()).map(work).sum();
-        let mut ends = Vec::with_capacity(parts);
-        let (mut before, mut done) = ((0, 0.0), 0.0);
+        let mut found = ArrayVec::<Part, MAX_THREADS>::new();
+        let (mut before, mut done) = (Part { end: 0, work: 0.0 }, 0.0);
         for block in self.blocks(0..self.block_count()) {
             if may_begin(&block) {
-                while ends.len() + 1 < parts {
-                    let target = total * (ends.len() + 1) as f64 / parts as f64;
+                while found.len() + 1 < parts {
+                    let target = total * balance.end(found.len());
                     if done < target {
                         break;
                     }
-                    let (number, work_before) = before;
-                    let is_nearer = target - work_before < done - target;
-                    ends.push(if is_nearer { number } else { block.number });
+                    let is_nearer = target - before.work < done - target;
+                    found.push(if is_nearer {
+                        before
+                    } else {
+                        Part { end: block.number, work: done }
+                    });
                 }
-                before = (block.number, done);
+                before = Part { end: block.number, work: done };
             }
             done += work(block);
         }
-        ends.resize(parts, self.block_count());
-        ends
+        while found.len() < parts {
+            found.push(Part { end: self.block_count(), work: done });
+        }
+        for i in (1..parts).rev() {
+            found[i].work -= found[i - 1].work;
+        }
+        found
     }
 }
 
@@ -443,9 +462,13 @@ mod tests {
             assert_eq!(at, network.packed_len());
             for parts in [1, 2, 3, 8] {
                 for layout in [Layout::Panels, Layout::Entries { density: 0.25 }] {
-                    let ends = network.share_out(parts, &vec![layout; network.depth()]);
-                    assert_eq!(*ends.last().unwrap(), network.block_count());
-                    assert!(ends.is_sorted() && ends.len() == parts);
+                    let layouts = vec![layout; network.depth()];
+                    let found = network.share_out(&Balance::equal(parts), &layouts);
+                    assert_eq!(found.last().unwrap().end, network.block_count());
+                    assert!(found.is_sorted_by_key(|part| part.end) && found.len() == parts);
+                    let all = network.share_out(&Balance::equal(1), &layouts);
+                    let total: f64 = found.iter().map(|part| part.work).sum();
+                    assert!((total - all[0].work).abs() < 1e-9 * total);
                 }
             }
             let all: Vec<_> = network.blocks(0..network.block_count()).collect();

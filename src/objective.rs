@@ -82,7 +82,6 @@ impl<T: Real> Objective<T> {
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
-            let ends = network.share_out(threads, &layouts);
             self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
             let mut cost = 0.0;
             let mut done = 0;
@@ -92,13 +91,12 @@ impl<T: Real> Objective<T> {
                 }
                 let part = all.slice(done, at_once.min(rows - done));
                 let parameters = self.parameters.as_mut_slice();
-                let workspaces = &mut self.workspaces.each;
-                let active = pass.first_round(team, parameters, part, workspaces);
-                let workspaces = &workspaces[..active];
-                cost += Pass::cost_of(workspaces);
+                let workspaces = &mut self.workspaces;
+                pass.first_round(team, parameters, part, workspaces);
+                cost += workspaces.cost();
                 let mut shares = cut(
                     &self.network,
-                    &ends,
+                    workspaces.ends(),
                     parameters,
                     [&mut [], &mut []],
                     self.gradient.as_mut_slice(),

@@ -3,9 +3,12 @@
 //! In the first round each thread goes forward and backward with its own rows (BP1, BP2). In the second each thread does
 //! BP3, BP4 and the update for its own share of the parameters, over the rows of all. No sum is ever split between threads.
 
+use std::time::Instant;
+
 use arrayvec::ArrayVec;
 
 use crate::backprop::{Workspace, backward, forward};
+use crate::balance::Balance;
 use crate::batch::{Ahead, Data, Input, Layout};
 use crate::cost::Cost;
 use crate::error::Error;
@@ -16,7 +19,7 @@ use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::team::{MAX_THREADS, Team};
 use crate::linalg::vector::Vector;
-use crate::network::Network;
+use crate::network::{Network, Part};
 use crate::optimizer::MAX_SLOTS;
 
 /// A batch is taken in goes of at most so many rows, so that memory stays bounded when a batch is the whole data set ...
@@ -51,12 +54,20 @@ impl Loss {
     }
 }
 
-/// The workspaces of all threads, kept from one call to the next.
+/// The workspaces of all threads and how they share out the work, kept from one call to the next.
 pub struct Workspaces<T> {
     pub each: Vec<Workspace<T>>,
+    /// Those that have rows.
+    active: usize,
     /// Rows that they have room for together.
     rows: usize,
     layouts: Vec<Layout>,
+    /// Shares of rows in the first round, and of the parameters in the second.
+    row_balance: Balance,
+    block_balance: Balance,
+    /// Each thread's blocks, and what they were found for.
+    parts: ArrayVec<Part, MAX_THREADS>,
+    parts_balance: Balance,
 }
 
 /// What a pass over one batch needs to know.
@@ -91,7 +102,16 @@ pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowe
 
 impl<T: Real> Workspaces<T> {
     pub fn none() -> Self {
-        Self { each: Vec::new(), rows: 0, layouts: Vec::new() }
+        Self {
+            each: Vec::new(),
+            active: 0,
+            rows: 0,
+            layouts: Vec::new(),
+            row_balance: Balance::equal(0),
+            block_balance: Balance::equal(0),
+            parts: ArrayVec::new(),
+            parts_balance: Balance::equal(0),
+        }
     }
 
     /// Room for `rows` rows of `x` on `threads` threads.
@@ -105,83 +125,146 @@ impl<T: Real> Workspaces<T> {
         isa: Isa,
     ) -> Result<(), Error> {
         // The threads' shares are of whole pairs of rows.
-        let most = 2 * rows.div_ceil(2 * threads);
+        let most = 2 * Balance::most(rows.div_ceil(2), threads);
         if self.each.len() != threads || self.rows < rows || self.layouts != layouts {
-            *self = Self::none();
+            self.each.clear();
             let each = (0..threads).map(|_| Workspace::new(network, x, most, layouts, isa));
-            *self = Self { each: each.collect::<Result<_, _>>()?, rows, layouts: layouts.to_vec() };
+            self.each = each.collect::<Result<_, _>>()?;
+            (self.rows, self.layouts) = (rows, layouts.to_vec());
         }
+        if self.row_balance.threads() != threads {
+            self.row_balance = Balance::equal(threads);
+            self.block_balance = Balance::equal(threads);
+        }
+        self.share_out(network);
         self.each.iter_mut().try_for_each(|workspace| workspace.prepare(x, most))
+    }
+
+    /// As if the threads had lately been so fast in both rounds.
+    #[cfg(test)]
+    pub fn set_speeds(&mut self, speeds: &[f64]) {
+        for balance in [&mut self.row_balance, &mut self.block_balance] {
+            *balance = Balance::equal(speeds.len());
+            for _ in 0..20 {
+                balance.observe(speeds.iter().map(|speed| (*speed, 1.0)));
+            }
+        }
+    }
+
+    fn share_out(&mut self, network: &Network) {
+        self.parts_balance = self.block_balance.clone();
+        self.parts = network.share_out(&self.parts_balance, &self.layouts);
+    }
+
+    /// Where each thread's blocks end.
+    pub fn ends(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().map(|part| part.end)
+    }
+
+    /// Cost of the rows of the last first round, in the order of the rows.
+    pub fn cost(&self) -> f64 {
+        let active = &self.each[..self.active];
+        active.iter().flat_map(Workspace::costs).sum()
     }
 }
 
 /// The rows of a batch, shared out among threads.
 struct RowShares<'a> {
     rows: Rows<'a>,
+    balance: &'a Balance,
     /// Threads that have rows.
     count: usize,
 }
 
 impl<'a> RowShares<'a> {
-    fn new(rows: Rows<'a>, threads: usize) -> Self {
-        Self { rows, count: threads.min(rows.len().div_ceil(2)) }
+    fn new(rows: Rows<'a>, balance: &'a Balance) -> Self {
+        Self { rows, balance, count: balance.threads().min(rows.len().div_ceil(2)) }
     }
 
     fn of(&self, thread: usize) -> Rows<'a> {
+        let (start, end) = (self.end(thread), self.end(thread + 1));
+        self.rows.slice(start, end - start)
+    }
+
+    /// Where the rows of the first `threads` threads end.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a part of a number of rows"
+    )]
+    fn end(&self, threads: usize) -> usize {
         // Pairs of rows stay together: a product of bfloat16 numbers sums over two rows at a time.
         let pairs = self.rows.len().div_ceil(2);
-        let bound =
-            |i: usize| (2 * (i.min(self.count) * pairs / self.count.max(1))).min(self.rows.len());
-        self.rows.slice(bound(thread), bound(thread + 1) - bound(thread))
+        let end = match threads {
+            0 => 0,
+            // A pair each.
+            _ if self.count < self.balance.threads() => threads.min(pairs),
+            _ if threads >= self.count => pairs,
+            _ => {
+                let end = (self.balance.end(threads - 1) * pairs as f64).round() as usize;
+                end.clamp(threads, pairs - (self.count - threads))
+            }
+        };
+        (2 * end).min(self.rows.len())
     }
 }
 
 impl<T: Real> Pass<'_, '_, T> {
-    /// First round: each thread goes forward and backward with its own rows. Returns how many threads had rows.
+    /// First round: each thread goes forward and backward with its own rows.
     pub fn first_round(
         &self,
         team: &Team<'_>,
         parameters: &[T],
         rows: Rows<'_>,
-        workspaces: &mut [Workspace<T>],
-    ) -> usize {
-        let shares = RowShares::new(rows, workspaces.len().min(team.threads()));
-        team.each(&mut workspaces[..shares.count], |thread, workspace| {
+        workspaces: &mut Workspaces<T>,
+    ) {
+        let Workspaces { each, active, row_balance, .. } = workspaces;
+        let shares = RowShares::new(rows, row_balance);
+        *active = shares.count;
+        let each = &mut each[..shares.count];
+        let start = Instant::now();
+        team.each(each, |thread, workspace| {
             let own = shares.of(thread);
             let Pass { network, isa, cost, data } = *self;
             forward(network, parameters, isa, &data.x, own, workspace);
             backward(network, parameters, isa, cost, data, own, workspace);
+            workspace.seconds = start.elapsed().as_secs_f64();
         });
-        shares.count
+        row_balance.observe(each.iter().map(|w| (w.delta[0].rows() as f64, w.seconds)));
     }
 
     /// Second round: each thread BP3, BP4 and the update for its own share; `next` are the rows of the first round after it.
     pub fn second_round(
         &self,
         team: &Team<'_>,
-        workspaces: &[Workspace<T>],
+        workspaces: &mut Workspaces<T>,
         shares: &mut [Share<'_, T>],
         goal: Goal<T>,
         next: Rows<'_>,
     ) {
-        let next = RowShares::new(next, team.threads());
+        let Workspaces { each, active, row_balance, block_balance, parts, parts_balance, .. } =
+            &mut *workspaces;
+        let next = RowShares::new(next, row_balance);
+        let each = &each[..*active];
+        let start = Instant::now();
         team.each(shares, |thread, share| {
             let ahead = Ahead::new(&self.data.x, next.of(thread));
-            let kernel = Gradients { network: self.network, workspaces, share, goal, ahead };
+            let (network, workspaces) = (self.network, each);
+            let kernel = Gradients { network, workspaces, share: &mut *share, goal, ahead };
             dispatch(self.isa, kernel);
+            share.seconds = start.elapsed().as_secs_f64();
         });
-    }
-
-    /// Cost of the rows that the workspaces hold, in the order of the rows.
-    pub fn cost_of(workspaces: &[Workspace<T>]) -> f64 {
-        workspaces.iter().flat_map(|w| &w.cost[..w.delta[0].rows()]).sum()
+        block_balance.observe(parts.iter().zip(shares).map(|(part, s)| (part.work, s.seconds)));
+        if block_balance.differs_from(parts_balance) {
+            workspaces.share_out(self.network);
+        }
     }
 }
 
 /// Vectors with the layout of the parameters, cut into shares that end at the blocks `ends`.
 pub fn cut<'a, T>(
     network: &Network,
-    ends: &[usize],
+    ends: impl Iterator<Item = usize>,
     mut parameters: &'a mut [T],
     mut state: [&'a mut [T]; MAX_SLOTS],
     mut gradient: &'a mut [T],
@@ -196,22 +279,22 @@ pub fn cut<'a, T>(
 
     let mut first_block = 0;
     let mut first = 0;
-    ends.iter()
-        .map(|&end| {
-            let position =
-                network.blocks(end..end + 1).next().map_or(network.packed_len(), |b| b.start);
-            let len = position - first;
-            let share = Share {
-                blocks: first_block..end,
-                parameters: take(&mut parameters, len),
-                state: state.each_mut().map(|slot| take(slot, len)),
-                gradient: take(&mut gradient, len),
-                squares: take(&mut squares, end - first_block),
-            };
-            (first_block, first) = (end, position);
-            share
-        })
-        .collect()
+    ends.map(|end| {
+        let position =
+            network.blocks(end..end + 1).next().map_or(network.packed_len(), |b| b.start);
+        let len = position - first;
+        let share = Share {
+            blocks: first_block..end,
+            parameters: take(&mut parameters, len),
+            state: state.each_mut().map(|slot| take(slot, len)),
+            gradient: take(&mut gradient, len),
+            squares: take(&mut squares, end - first_block),
+            seconds: 0.0,
+        };
+        (first_block, first) = (end, position);
+        share
+    })
+    .collect()
 }
 
 /// Σ w² of each block of weights.

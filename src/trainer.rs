@@ -159,7 +159,6 @@ impl<T: Real> Trainer<T> {
         team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
-            let ends = network.share_out(threads, &layouts);
             self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
             let mut total = Loss::default();
             let mut first = 0;
@@ -167,9 +166,7 @@ impl<T: Real> Trainer<T> {
                 let batch = all.slice(first, batch_size.min(all.len() - first));
                 first += batch.len();
                 let next = all.slice(first, at_once.min(all.len() - first));
-                let Some(loss) =
-                    self.batch(team, data, [batch, next], at_once, &ends, &mut stop)?
-                else {
+                let Some(loss) = self.batch(team, data, [batch, next], at_once, &mut stop)? else {
                     return Ok(Epoch::Stopped);
                 };
                 total.add(loss, batch.len());
@@ -185,7 +182,6 @@ impl<T: Real> Trainer<T> {
         data: &Data<'_, T>,
         [batch, next]: [Rows<'_>; 2],
         at_once: usize,
-        ends: &[usize],
         stop: &mut impl FnMut() -> bool,
     ) -> Result<Option<Loss>, Error> {
         let weight = data.total_weight(batch)?;
@@ -200,10 +196,9 @@ impl<T: Real> Trainer<T> {
             }
             let rows = batch.slice(done, at_once.min(batch.len() - done));
             let parameters = self.parameters.as_mut_slice();
-            let workspaces = &mut self.workspaces.each;
-            let active = pass.first_round(team, parameters, rows, workspaces);
-            let workspaces = &workspaces[..active];
-            cost += Pass::cost_of(workspaces);
+            let workspaces = &mut self.workspaces;
+            pass.first_round(team, parameters, rows, workspaces);
+            cost += workspaces.cost();
             done += rows.len();
             let is_last = done == batch.len();
             let next =
@@ -212,7 +207,7 @@ impl<T: Real> Trainer<T> {
             let [first, second] = &mut self.state;
             let mut shares = cut(
                 &self.network,
-                ends,
+                workspaces.ends(),
                 parameters,
                 [first.as_mut_slice(), second.as_mut_slice()],
                 self.gradient.as_mut_slice(),
@@ -250,5 +245,52 @@ impl<T: Real> Trainer<T> {
         };
         dispatch(self.isa, kernel);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::activation::{Activation, Output};
+    use crate::batch::{Input, Targets};
+
+    const ROWS: usize = 600;
+
+    /// Parameters and loss after an epoch on threads that were lately so fast.
+    fn train(sizes: &[usize], batch: usize, speeds: &[f64], zeros: usize) -> (Vec<f32>, String) {
+        let outputs = sizes[sizes.len() - 1];
+        let network = Network::new(sizes, Activation::Relu, Output::Softmax).unwrap();
+        let x = Array2::from_shape_fn((ROWS, sizes[0]), |(i, j)| {
+            if (i + j) % 10 < zeros { 0.0 } else { ((i * 31 + j * 7) % 23) as f32 / 23.0 }
+        });
+        let y = Array1::from_shape_fn(ROWS, |i| (i * i % outputs) as i64);
+        let count = network.parameter_count();
+        let vector: Vec<f32> =
+            (0..count).map(|i| ((i * 7919 % 97) as f32 - 49.0) / 500.0).collect();
+        let mut parameters = network.zeros().unwrap();
+        network.pack_vector(&vector, parameters.as_mut_slice());
+        let cost = network.cost("log_loss").unwrap();
+        let adam = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+        let mut trainer = Trainer::new(network, parameters, cost, 0.1, adam, 0.01).unwrap();
+        trainer.workspaces.set_speeds(speeds);
+        let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
+        let loss = trainer.epoch(&data, None, batch, speeds.len(), || false);
+        assert_eq!(trainer.workspaces.each.len(), speeds.len(), "all threads are used");
+        (trainer.parameters().to_vec(), format!("{loss:?}"))
+    }
+
+    #[test]
+    fn shares_of_any_size_give_what_one_thread_gives() {
+        for (sizes, batch) in [(&[60, 150, 130, 7][..], 203), (&[300, 400, 5], 64)] {
+            for zeros in [0, 9] {
+                let alone = train(sizes, batch, &[1.0], zeros);
+                for speeds in [&[1.0, 1.0][..], &[1.0, 9.0], &[9.0, 1.0], &[1.0, 0.8, 7.0]] {
+                    let shared = train(sizes, batch, speeds, zeros);
+                    assert!(alone == shared, "{sizes:?} {speeds:?}: {} {}", alone.1, shared.1);
+                }
+            }
+        }
     }
 }

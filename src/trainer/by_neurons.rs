@@ -22,7 +22,7 @@ use crate::linalg::rows::Rows;
 use crate::linalg::team::{self, MAX_THREADS, Team};
 use crate::network::Network;
 use crate::optimizer::{MAX_SLOTS, Update};
-use crate::rounds::{Loss, Pass, cut};
+use crate::rounds::{Loss, cut};
 
 /// The first layer is worth sharing out by neurons where it has so many times the work of the others ...
 const TIMES_THE_REST: usize = 16;
@@ -161,7 +161,7 @@ impl<T: Real> Trainer<T> {
             let goal = Goal { resume: false, update: Some(update) };
             dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
         }
-        Pass::cost_of(workspaces)
+        leader.costs().iter().sum()
     }
 }
 
@@ -192,7 +192,7 @@ impl NeuronShares {
         squares: &'a mut [f64],
     ) -> ArrayVec<Share<'a, T>, MAX_THREADS> {
         let state = state.each_mut().map(Aligned::as_mut_slice);
-        cut(network, &self.ends, parameters.as_mut_slice(), state, &mut [], squares)
+        cut(network, self.ends.iter().copied(), parameters.as_mut_slice(), state, &mut [], squares)
     }
 }
 
