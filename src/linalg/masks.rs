@@ -164,6 +164,17 @@ unsafe impl<'a, T: Real> Sparse<T> for Masked<'a, T> {
     }
 }
 
+/// The number of the lowest bit that is set, which is cleared.
+#[inline(always)]
+fn take_lowest(bits: &mut u64) -> Option<usize> {
+    if *bits == 0 {
+        return None;
+    }
+    let lowest = bits.trailing_zeros() as usize;
+    *bits &= *bits - 1;
+    Some(lowest)
+}
+
 /// Terms of a row that a word names.
 pub struct BitsOfRow<'a, T> {
     bits: u64,
@@ -179,11 +190,7 @@ impl<T: Real> Iterator for BitsOfRow<'_, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<(usize, T)> {
-        if self.bits == 0 {
-            return None;
-        }
-        let i = self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
+        let i = take_lowest(&mut self.bits)?;
         let at = i / WIDTH * self.panel_stride + i % WIDTH;
         // SAFETY: bits are set for columns that the matrix has (see `Masks::find` and `Masked::new`).
         Some((self.first + i, unsafe { *self.values.add(at) }))
@@ -211,11 +218,7 @@ impl<T: Real> Iterator for BitsOfColumn<'_, T> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<(usize, T)> {
-        if self.bits == 0 {
-            return None;
-        }
-        let i = self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
+        let i = take_lowest(&mut self.bits)?;
         // SAFETY: bits are set for rows that the matrix has (see `Masks::find` and `Masked::new`).
         Some((self.first + i, unsafe { *self.values.add(i * WIDTH) }))
     }
