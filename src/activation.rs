@@ -7,7 +7,7 @@
 
 use crate::error::Error;
 use crate::linalg::math;
-use crate::linalg::real::Real;
+use crate::linalg::panels::WIDTH;
 use crate::linalg::vector::Vector;
 
 /// An activation function that works on each neuron by itself.
@@ -179,24 +179,23 @@ impl Output {
     }
 }
 
-/// Softmax of one row, in place; the largest z is taken off first, so that no e^z overflows.
+/// Softmax of a register of rows, in place; the largest z of a row is taken off first, so that no e^z overflows.
 ///
-/// `row` holds the numbers of all outputs, padded to whole registers with `-∞`, which become zeros.
+/// `z` holds one output after another, each with the numbers of [`WIDTH`] rows, of which those from `first` are taken.
 #[inline(always)]
-pub fn softmax<V: Vector>(row: &mut [V::Scalar]) {
-    let mut highest = row[0];
-    for &z in row.iter() {
-        // Written so that a NaN is taken over, and ends in the loss, where it is seen.
-        highest = if z <= highest { highest } else { z };
+pub fn softmax<V: Vector>(z: &mut [V::Scalar], first: usize) {
+    let mut highest = V::read(z, first);
+    for i in (first..z.len()).step_by(WIDTH) {
+        highest = V::read(z, i).max(highest);
     }
-    for i in (0..row.len()).step_by(V::LANES) {
-        math::exp(V::read(row, i) - V::splat(highest)).write(row, i);
+    let mut sum = V::zero();
+    for i in (first..z.len()).step_by(WIDTH) {
+        // A NaN makes the sum one, and ends in the loss, where it is seen.
+        let e = math::exp(V::read(z, i) - highest);
+        sum = sum + e;
+        e.write(z, i);
     }
-    let mut sum = V::Scalar::ZERO;
-    for &e in row.iter() {
-        sum += e;
-    }
-    for i in (0..row.len()).step_by(V::LANES) {
-        (V::read(row, i) / V::splat(sum)).write(row, i);
+    for i in (first..z.len()).step_by(WIDTH) {
+        (V::read(z, i) / sum).write(z, i);
     }
 }

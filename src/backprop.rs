@@ -14,7 +14,7 @@ use crate::linalg::dispatch::{Isa, Kernel, dispatch};
 use crate::linalg::entries::Entries;
 use crate::linalg::masks::{Masked, Masks};
 use crate::linalg::operands::{Lane, Operands};
-use crate::linalg::panels::{Aligned, Panels, WIDTH, panel_count};
+use crate::linalg::panels::{Aligned, BLOCK, Panels, WIDTH, panel_cols, panel_count};
 use crate::linalg::product::{self, Epilogue, Layer, Scratch};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
@@ -41,8 +41,8 @@ pub struct Workspace<T> {
     /// a^l at index l and δ^l at index l - 1 as BP4 multiplies them; empty where it takes them as they are.
     kept_a: Kept,
     kept_delta: Kept,
-    /// One row of outputs and one of their errors, in whole panels.
-    row: Aligned<T>,
+    /// Room for [`WIDTH`] rows of outputs, transposed.
+    lanes: Aligned<T>,
 }
 
 impl<T: Real> Workspace<T> {
@@ -70,6 +70,9 @@ impl<T: Real> Workspace<T> {
             let inputs = &workspace.a[..network.depth()];
             workspace.kept_a = Kept::with_room_for(inputs).ok_or(Self::MEMORY)?;
             workspace.kept_delta = Kept::with_room_for(&workspace.delta).ok_or(Self::MEMORY)?;
+        }
+        for masks in workspace.masks.iter_mut().flatten() {
+            masks.along_columns().ok_or(Self::MEMORY)?;
         }
         workspace.cost = vector_of(0.0, rows, "a batch")?;
         Ok(workspace)
@@ -101,10 +104,10 @@ impl<T: Real> Workspace<T> {
             Panels::zeros(rows, n)
         });
         let allocate = || {
-            let row = Aligned::zeros(2 * panel_count(network.outputs()))?;
-            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, row))
+            let lanes = Aligned::zeros(WIDTH * panel_count(network.outputs()))?;
+            Some((a.collect::<Option<Vec<_>>>()?, Scratch::none()?, lanes))
         };
-        let (a, scratch, row) = allocate().ok_or(Self::MEMORY)?;
+        let (a, scratch, lanes) = allocate().ok_or(Self::MEMORY)?;
         Ok(Self {
             a,
             entries,
@@ -115,7 +118,7 @@ impl<T: Real> Workspace<T> {
             scratch,
             kept_a: Kept::default(),
             kept_delta: Kept::default(),
-            row,
+            lanes,
         })
     }
 
@@ -222,7 +225,12 @@ pub fn take_in<T: Real>(isa: Isa, x: &Input<'_, T>, rows: Rows<'_>, workspace: &
     workspace.set_rows(rows.len());
     match (x, &mut workspace.entries) {
         (_, Some(entries)) => gather_entries(isa, x, rows, entries),
-        (Input::Dense(x), None) => gather(*x, rows, &mut workspace.a[0]),
+        (Input::Dense(x), None) => {
+            gather(*x, rows, &mut workspace.a[0]);
+            if let Some(masks) = &mut workspace.masks[0] {
+                masks.find(isa, &workspace.a[0]);
+            }
+        }
         (Input::Sparse(_), None) => debug_assert!(false, "a sparse X has no layout but entries"),
     }
 }
@@ -239,9 +247,8 @@ pub fn forward_from<T: Real>(
         activations(l, network, network.layer(parameters, l), isa, workspace);
     }
     if network.output == Output::Softmax {
-        let Workspace { a, row, .. } = workspace;
-        let row = &mut row.as_mut_slice()[..panel_count(network.outputs()) * WIDTH];
-        dispatch(isa, SoftmaxRows { a: &mut a[network.depth()], row });
+        let Workspace { a, lanes, .. } = workspace;
+        dispatch(isa, Softmax { a: &mut a[network.depth()], lanes: lanes.as_mut_slice() });
     }
 }
 
@@ -307,22 +314,29 @@ fn weighted_input<T: Real>(
     }
 }
 
-struct SoftmaxRows<'a, T> {
+struct Softmax<'a, T> {
     a: &'a mut Panels<T>,
-    row: &'a mut [T],
+    /// [`WIDTH`] rows of outputs, transposed.
+    lanes: &'a mut [T],
 }
 
-impl<T: Real> Kernel<T> for SoftmaxRows<'_, T> {
+impl<T: Real> Kernel<T> for Softmax<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let (outputs, row) = (self.a.cols(), self.row);
-        for i in 0..self.a.rows() {
-            self.a.copy_row_to(i, &mut row[..outputs]);
-            row[outputs..].fill(T::neg_infinity());
-            softmax::<V>(row);
-            self.a.set_row(i, &row[..outputs]);
+        let Softmax { a, lanes } = self;
+        let outputs = a.cols();
+        for row in (0..a.rows()).step_by(WIDTH) {
+            for (panel, lanes) in lanes.chunks_exact_mut(BLOCK).enumerate() {
+                a.transpose_to::<V>(panel, row, lanes);
+            }
+            for first in (0..WIDTH).step_by(V::LANES) {
+                softmax::<V>(&mut lanes[..outputs * WIDTH], first);
+            }
+            for (panel, lanes) in lanes.chunks_exact(BLOCK).enumerate() {
+                a.transpose_from::<V>(panel, row, lanes);
+            }
         }
     }
 }
@@ -363,22 +377,22 @@ pub fn output_delta<T: Real>(
 ) {
     let (depth, outputs) = (network.depth(), network.outputs());
     let (a, delta) = (&workspace.a[depth], &mut workspace.delta[depth - 1]);
-    let (row_a, row_delta) =
-        workspace.row.as_mut_slice().split_at_mut(panel_count(outputs) * WIDTH);
     for i in 0..rows.len() {
         let row = rows.get(i);
-        a.copy_row_to(i, &mut row_a[..outputs]);
         let weight = data.weight(row);
-        let row_cost = cost.output_delta(
-            network.output,
-            &row_a[..outputs],
-            |j| data.y.get(row, j, outputs),
-            weight,
-            &mut row_delta[..outputs],
-        );
+        let mut row_cost = T::ZERO;
+        for panel in 0..a.panel_count() {
+            let columns = i * WIDTH..i * WIDTH + panel_cols(outputs, panel);
+            let (a, delta) =
+                (&a.panel(panel)[columns.clone()], &mut delta.panel_mut(panel)[columns]);
+            let y = &mut [T::ZERO; WIDTH][..a.len()];
+            data.y.copy_to(row, outputs, panel * WIDTH, y);
+            row_cost = cost.add_to(row_cost, a, y);
+            cost.output_delta(network.output, a, y, weight, delta);
+        }
         // 0 times an infinite cost of a row that does not count is not a number.
-        workspace.cost[i] = if weight == T::ZERO { 0.0 } else { weight.as_f64() * row_cost };
-        delta.set_row(i, &row_delta[..outputs]);
+        workspace.cost[i] =
+            if weight == T::ZERO { 0.0 } else { weight.as_f64() * row_cost.as_f64() };
     }
     if let Output::Each(sigma) = network.output
         && cost.needs_derivative(network.output)

@@ -50,12 +50,13 @@ impl<T: Real> Input<'_, T> {
             }
             Input::Dense(x) if Layout::may_be_sparse(network, 0, at_once) => {
                 let density = density_of_some(*x);
-                // Products over entries are of numbers as they are, which takes twice as long as of bfloat16 and more.
-                let counts = if isa.multiplies_bfloat16() { 3.0 * density } else { density };
-                if Layout::pays(network, 0, counts) {
-                    Layout::entries(density)
-                } else {
-                    Layout::Panels
+                // Products without zeros are of numbers as they are, which takes twice as long as of bfloat16 and more.
+                let bfloat16 = isa.multiplies_bfloat16();
+                let counts = if bfloat16 { 3.0 * density } else { density };
+                match Layout::pays(network, 0, counts) {
+                    true if density < FEW || bfloat16 => Layout::entries(density),
+                    true => Layout::masked(density),
+                    false => Layout::Panels,
                 }
             }
             Input::Dense(_) => Layout::Panels,
@@ -85,7 +86,7 @@ pub enum Layout {
     Panels,
     /// Those of X that are not zero: about `density` of all.
     Entries { density: f64 },
-    /// All numbers of a hidden layer, and which are not zero: about `density` of all.
+    /// All numbers, and which are not zero: about `density` of all.
     Masked { density: f64 },
 }
 
@@ -109,11 +110,11 @@ impl Layout {
             && u32::try_from(network.sizes()[l]).is_ok()
     }
 
-    /// Whether the products without the zeros of a^l are the faster ones: each term costs about as much as two numbers of a
-    /// dense product, and finding it as much as two panels of neurons.
+    /// Whether the products without the zeros of a^l are the faster ones: each term costs about as much as one and a third
+    /// of a dense product's, and finding it as much as one and a half panels of neurons.
     pub fn pays(network: &Network, l: usize, density: f64) -> bool {
         let panels = panel_count(network.sizes()[l + 1]) as f64;
-        density <= 0.5 * panels / (panels + 2.0)
+        density <= 0.75 * panels / (panels + 1.5)
     }
 
     /// The work of products with a^l, as a share of what it would be with all numbers.
@@ -131,6 +132,8 @@ impl Layout {
 const MIN_ROWS: usize = 16;
 /// ... and neurons that share what an entry costs.
 const MIN_NEURONS: usize = 2 * WIDTH + 1;
+/// Up to this density lists of entries are faster than bits, most of which would be looked at in vain.
+const FEW: f64 = 0.1;
 /// Rows from which the density of a dense X is estimated.
 const ROWS_LOOKED_AT: usize = 64;
 
@@ -272,19 +275,28 @@ impl<T: Real> Targets<'_, T> {
         }
     }
 
-    /// The target of output `j` in row `row`.
+    /// Targets of row `row` out of `outputs`: as many as `out` takes, from output `first`.
     #[inline]
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "class indices are within [0, outputs), see `check`"
     )]
-    pub fn get(&self, row: usize, j: usize, outputs: usize) -> T {
+    pub fn copy_to(&self, row: usize, outputs: usize, first: usize, out: &mut [T]) {
         match self {
-            Targets::Dense(y) => y[(row, j)],
-            Targets::Classes(y) if outputs == 1 => T::of(y[row] as f64),
-            Targets::Classes(y) if y[row] as usize == j => T::ONE,
-            Targets::Classes(_) => T::ZERO,
+            Targets::Dense(y) => {
+                for (out, &y) in out.iter_mut().zip(y.row(row).iter().skip(first)) {
+                    *out = y;
+                }
+            }
+            Targets::Classes(y) if outputs == 1 => out[0] = T::of(y[row] as f64),
+            Targets::Classes(y) => {
+                out.fill(T::ZERO);
+                let class = (y[row] as usize).checked_sub(first);
+                if let Some(out) = class.and_then(|class| out.get_mut(class)) {
+                    *out = T::ONE;
+                }
+            }
         }
     }
 }

@@ -109,15 +109,27 @@ macro_rules! costs {
                 [self.canonical()].into_iter().chain(others.iter().copied())
             }
 
-            fn cost<T: Real>(self, a: T, y: T) -> T {
-                match self { $(Cost::$name => <$name as CostFunction>::cost(a, y)),* }
+            /// C of a row, or of some of its outputs, added to `sum`; not weighted.
+            pub fn add_to<T: Real>(self, sum: T, a: &[T], y: &[T]) -> T {
+                match self { $(Cost::$name => add_costs::<$name, T>(sum, a, y)),* }
             }
 
-            fn gradient<T: Real>(self, a: T, y: T) -> T {
-                match self { $(Cost::$name => <$name as CostFunction>::gradient(a, y)),* }
+            /// weight ∂C/∂a
+            fn gradient<T: Real>(self, a: &[T], y: &[T], weight: T, gradient: &mut [T]) {
+                match self { $(Cost::$name => gradients::<$name, T>(a, y, weight, gradient)),* }
             }
         }
     };
+}
+
+fn add_costs<C: CostFunction, T: Real>(sum: T, a: &[T], y: &[T]) -> T {
+    a.iter().zip(y).fold(sum, |sum, (&a, &y)| sum + C::cost(a, y))
+}
+
+fn gradients<C: CostFunction, T: Real>(a: &[T], y: &[T], weight: T, gradient: &mut [T]) {
+    for ((&a, &y), gradient) in a.iter().zip(y).zip(gradient) {
+        *gradient = weight * C::gradient(a, y);
+    }
 }
 
 const LOGISTIC: Output = Output::Each(Activation::Logistic);
@@ -157,27 +169,25 @@ impl Cost {
         )
     }
 
-    /// BP1 for one row, times the row's `weight`, without the factor σ'(z^L) where [`needs_derivative`] says so.
-    ///
-    /// Reads a^L and writes into `delta`; returns the cost of the row, not weighted.
+    /// BP1 for some outputs of a row, times the row's `weight`, without the factor σ'(z^L) where [`needs_derivative`] says so:
+    /// from a^L and targets into `delta`.
     ///
     /// [`needs_derivative`]: Cost::needs_derivative
     pub fn output_delta<T: Real>(
         self,
         output: Output,
         a: &[T],
-        target: impl Fn(usize) -> T,
+        y: &[T],
         weight: T,
         delta: &mut [T],
-    ) -> f64 {
-        let short = !self.needs_derivative(output);
-        let mut total = T::ZERO;
-        for (j, (&a, delta)) in a.iter().zip(delta).enumerate() {
-            let y = target(j);
-            total += self.cost(a, y);
-            *delta = weight * if short { a - y } else { self.gradient(a, y) };
+    ) {
+        if self.needs_derivative(output) {
+            self.gradient(a, y, weight, delta);
+        } else {
+            for ((&a, &y), delta) in a.iter().zip(y).zip(delta) {
+                *delta = weight * (a - y);
+            }
         }
-        total.as_f64()
     }
 
     /// Whether σ'(z^L) has still to be multiplied in: not for canonical pairs.
@@ -196,9 +206,11 @@ mod tests {
         let h = 1e-6;
         for &cost in Cost::ALL {
             for (a, y) in [(0.3, 1.0), (0.7, 0.0), (0.2, 0.4), (0.9, 0.9)] {
-                let numeric = (cost.cost(a + h, y) - cost.cost(a - h, y)) / (2.0 * h);
-                let exact: f64 = cost.gradient(a, y);
-                assert!((numeric - exact).abs() < 1e-7, "{cost:?} at a = {a}, y = {y}");
+                let cost_at = |a: f64| cost.add_to(0.0, &[a], &[y]);
+                let numeric = (cost_at(a + h) - cost_at(a - h)) / (2.0 * h);
+                let mut exact = [0.0];
+                cost.gradient(&[a], &[y], 1.0, &mut exact);
+                assert!((numeric - exact[0]).abs() < 1e-7, "{cost:?} at a = {a}, y = {y}");
             }
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::backprop::{Workspace, bias_gradient, weight_gradient};
 use crate::batch::Ahead;
 use crate::linalg::dispatch::Kernel;
-use crate::linalg::panels::WIDTH;
+use crate::linalg::panels::{BLOCK, WIDTH};
 use crate::linalg::prefetch::prefetch_slice;
 use crate::linalg::real::Real;
 use crate::linalg::sparse::MAX_PANELS_AT_ONCE;
@@ -42,9 +42,6 @@ pub struct Share<'a, T> {
     /// What the last round took.
     pub seconds: f64,
 }
-
-/// Numbers of a block of the gradient.
-const BLOCK: usize = WIDTH * WIDTH;
 
 /// Sums of a few blocks on the stack, so that no register's part of them lies on two cache lines.
 #[repr(C, align(64))]

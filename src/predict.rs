@@ -105,7 +105,10 @@ pub fn predict_row<T: Real>(
     let len = widest.checked_next_multiple_of(WIDTH).and_then(|n| n.checked_mul(2));
     let what = "one row of the widest layer";
     let mut buffers = vector_of(T::ZERO, len.ok_or(Error::Memory { what })?, what)?;
-    dispatch(Isa::best(), PredictRow { network, coefs, intercepts, x, out, buffers: &mut buffers });
+    let lanes = network.outputs().checked_mul(WIDTH);
+    let mut lanes = vector_of(T::ZERO, lanes.ok_or(Error::Memory { what })?, what)?;
+    let (buffers, lanes) = (&mut buffers[..], &mut lanes[..]);
+    dispatch(Isa::best(), PredictRow { network, coefs, intercepts, x, out, buffers, lanes });
     Ok(())
 }
 
@@ -117,6 +120,8 @@ struct PredictRow<'a, 'b, T> {
     out: &'a mut [T],
     /// Two rows of the widest layer, in whole panels.
     buffers: &'a mut [T],
+    /// The outputs as [`softmax`] takes them: those of the row are the first of [`WIDTH`].
+    lanes: &'a mut [T],
 }
 
 impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
@@ -124,7 +129,7 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let PredictRow { network, coefs, intercepts, x, out, buffers } = self;
+        let PredictRow { network, coefs, intercepts, x, out, buffers, lanes } = self;
         let (mut a, mut z) = buffers.split_at_mut(buffers.len() / 2);
         a[..x.len()].copy_from_slice(x);
         for l in 1..=network.depth() {
@@ -148,8 +153,13 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
                 _ if l < network.depth() => network.hidden.apply::<V>(padded),
                 Output::Each(activation) => activation.apply::<V>(padded),
                 Output::Softmax => {
-                    padded[fan_out..].fill(T::neg_infinity());
-                    softmax::<V>(padded);
+                    for (z, lanes) in padded.iter().zip(lanes.chunks_exact_mut(WIDTH)) {
+                        lanes[0] = *z;
+                    }
+                    softmax::<V>(lanes, 0);
+                    for (a, lanes) in padded.iter_mut().zip(lanes.chunks_exact(WIDTH)) {
+                        *a = lanes[0];
+                    }
                 }
             }
             std::mem::swap(&mut a, &mut z);

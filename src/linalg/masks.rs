@@ -13,42 +13,84 @@ use super::vector::Vector;
 
 const BITS: usize = u64::BITS as usize;
 const PANELS_PER_WORD: usize = BITS / WIDTH;
-const BLOCK: usize = WIDTH * WIDTH;
 
-/// The bits of a matrix, along rows and along columns.
+/// The bits of a matrix, along rows and, where they are wanted, along columns.
 pub struct Masks {
     capacity: usize,
     rows: usize,
     cols: usize,
     /// Word `word * capacity + row` has the columns from `word * BITS`.
     by_row: Vec<u64>,
-    /// Word `column * capacity.div_ceil(BITS) + word` has the rows from `word * BITS`.
+    /// Word `column * capacity.div_ceil(BITS) + word` has the rows from `word * BITS`; empty where nobody asks.
     by_column: Vec<u64>,
 }
 
 impl Masks {
     /// Room for `capacity` rows of `cols` numbers, or None where memory is refused.
     pub fn with_capacity(capacity: usize, cols: usize) -> Option<Self> {
-        let zeros = |len: Option<usize>| {
-            let mut words = Vec::new();
-            words.try_reserve_exact(len?).ok()?;
-            words.resize(len?, 0);
-            Some(words)
-        };
-        Some(Self {
-            capacity,
-            rows: 0,
-            cols,
-            by_row: zeros(capacity.checked_mul(cols.div_ceil(BITS)))?,
-            by_column: zeros(cols.checked_mul(capacity.div_ceil(BITS)))?,
-        })
+        let by_row = zeros(capacity.checked_mul(cols.div_ceil(BITS))?)?;
+        Some(Self { capacity, rows: 0, cols, by_row, by_column: Vec::new() })
+    }
+
+    /// Find bits along columns too, or None where memory is refused.
+    pub fn along_columns(&mut self) -> Option<()> {
+        // Whole words of columns, since blocks of BITS rows and columns are transposed.
+        let cols = self.cols.checked_next_multiple_of(BITS)?;
+        self.by_column = zeros(cols.checked_mul(self.capacity.div_ceil(BITS))?)?;
+        Some(())
     }
 
     /// Find what is not zero in `a`, which has as many columns as there is room for, and no more rows.
     pub fn find<T: Real>(&mut self, isa: Isa, a: &Panels<T>) {
         assert!(a.cols() == self.cols && a.rows() <= self.capacity);
         self.rows = a.rows();
-        dispatch(isa, Find { a, masks: self });
+        dispatch(isa, FindInRows { a, masks: self });
+        if !self.by_column.is_empty() {
+            self.transpose();
+        }
+    }
+
+    /// The bits along columns from those along rows.
+    fn transpose(&mut self) {
+        let words = self.capacity.div_ceil(BITS);
+        for first in (0..self.rows).step_by(BITS) {
+            let rows = BITS.min(self.rows - first);
+            for (w, by_row) in self.by_row.chunks(self.capacity).enumerate() {
+                let mut block = [0; BITS];
+                block[..rows].copy_from_slice(&by_row[first..first + rows]);
+                transpose(&mut block);
+                let columns = self.by_column[w * BITS * words..].chunks_mut(words);
+                for (column, bits) in columns.zip(block) {
+                    column[first / BITS] = bits;
+                }
+            }
+        }
+    }
+}
+
+/// `len` words, or None where memory is refused.
+fn zeros(len: usize) -> Option<Vec<u64>> {
+    let mut words = Vec::new();
+    words.try_reserve_exact(len).ok()?;
+    words.resize(len, 0);
+    Some(words)
+}
+
+/// Bit j of word i becomes bit i of word j: halves of the block change places, then halves of each half and so on (Warren,
+/// Hacker's Delight, 2nd ed., section 7-3).
+fn transpose(block: &mut [u64; BITS]) {
+    let (mut width, mut low) = (BITS / 2, u64::MAX >> (BITS / 2));
+    while width > 0 {
+        for pair in block.chunks_exact_mut(2 * width) {
+            let (upper, lower) = pair.split_at_mut(width);
+            for (a, b) in upper.iter_mut().zip(lower) {
+                let differ = (*a >> width ^ *b) & low;
+                *a ^= differ << width;
+                *b ^= differ;
+            }
+        }
+        width /= 2;
+        low ^= low << width;
     }
 }
 
@@ -62,44 +104,27 @@ fn nonzero_bits<V: Vector>(row: &[V::Scalar]) -> u64 {
     bits
 }
 
-/// Put the bits of part `part` of a word in their place; the first part clears the others.
-#[inline(always)]
-fn set_part(word: &mut u64, part: usize, bits: u64) {
-    let others = if part == 0 { 0 } else { *word };
-    *word = others | bits << (part * WIDTH);
-}
-
-struct Find<'a, T> {
+struct FindInRows<'a, T> {
     a: &'a Panels<T>,
     masks: &'a mut Masks,
 }
 
-impl<T: Real> Kernel<T> for Find<'_, T> {
+impl<T: Real> Kernel<T> for FindInRows<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let Masks { capacity, by_row, by_column, .. } = self.masks;
-        let words = capacity.div_ceil(BITS);
+        let Masks { capacity, by_row, .. } = self.masks;
         for panel in 0..self.a.panel_count() {
-            let values = self.a.panel(panel);
             let cols = panel_cols(self.a.cols(), panel);
             let (word, part) = (panel / PANELS_PER_WORD, panel % PANELS_PER_WORD);
             let by_row = &mut by_row[word * *capacity..][..self.a.rows()];
-            for (row, bits) in values.chunks_exact(WIDTH).zip(by_row) {
+            for (row, word) in self.a.panel(panel).chunks_exact(WIDTH).zip(by_row) {
                 // What fills up the last panel is no column.
-                set_part(bits, part, nonzero_bits::<V>(row) & ((1 << cols) - 1));
-            }
-            for (i, rows) in values.chunks(BLOCK).enumerate() {
-                let mut block = [T::ZERO; BLOCK];
-                let mut transposed = [T::ZERO; BLOCK];
-                block[..rows.len()].copy_from_slice(rows);
-                V::transpose(&block, &mut transposed);
-                let (word, part) = (i / PANELS_PER_WORD, i % PANELS_PER_WORD);
-                for (c, column) in transposed.chunks_exact(WIDTH).enumerate().take(cols) {
-                    let word = &mut by_column[(panel * WIDTH + c) * words + word];
-                    set_part(word, part, nonzero_bits::<V>(column));
-                }
+                let bits = nonzero_bits::<V>(row) & ((1 << cols) - 1);
+                // The first part of a word clears the others.
+                let others = if part == 0 { 0 } else { *word };
+                *word = others | bits << (part * WIDTH);
             }
         }
     }
@@ -153,6 +178,7 @@ unsafe impl<'a, T: Real> Sparse<T> for Masked<'a, T> {
 
     #[inline(always)]
     fn in_column(&self, column: usize, part: usize) -> BitsOfColumn<'a, T> {
+        debug_assert!(column < self.a.cols());
         let words = self.masks.capacity.div_ceil(BITS);
         let (panel, lane) = (column / WIDTH, column % WIDTH);
         BitsOfColumn {
@@ -239,6 +265,7 @@ mod tests {
     fn check<T: Real>(isa: Isa, rows: usize, cols: usize) {
         let mut a = Panels::zeros(rows + 1, cols).unwrap();
         let mut masks = Masks::with_capacity(rows + 1, cols).unwrap();
+        masks.along_columns().unwrap();
         // Twice, since memory is used again; NaN and infinity are not zero, the other zero is.
         for used in [rows + 1, rows] {
             a.set_rows(used);

@@ -22,7 +22,7 @@ use std::ops::Range;
 use super::bfloat16::Pair;
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::operands::{Lane, Operands};
-use super::panels::{Aligned, Panels, WIDTH, panel_cols, panel_count};
+use super::panels::{Aligned, BLOCK, Panels, WIDTH, panel_cols, panel_count};
 use super::prefetch::prefetch;
 use super::real::Real;
 use super::vector::Vector;
@@ -395,7 +395,6 @@ pub fn transposed<T: Real>(
 /// Columns `panel * WIDTH ..` of wᵀ: row c of `out` gets the weights of neuron c from those inputs.
 #[inline(always)]
 fn transpose_panel<V: Vector>(layer: Layer<'_, V::Scalar>, panel: usize, out: &mut [V::Scalar]) {
-    const BLOCK: usize = WIDTH * WIDTH;
     let len = panel_cols(layer.fan_in, panel) * WIDTH;
     for block in 0..panel_count(layer.fan_out) {
         let weights = &layer.panel(block)[panel * BLOCK..];

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::dispatch::{Isa, Kernel, dispatch};
-use super::panels::{Panels, WIDTH, panel_count};
+use super::panels::{BLOCK, Panels, WIDTH, panel_count};
 use super::product::{Epilogue, Layer};
 use super::real::Real;
 use super::vector::Vector;
@@ -40,7 +40,9 @@ pub const MAX_PANELS_AT_ONCE: usize = 8;
 
 /// Sums that are held in registers: beside them there is one number of X, a tile of the dense products holds more.
 const fn accumulators<V: Vector>() -> usize {
-    V::MAX_ACCUMULATORS + 2
+    let most = V::MAX_ACCUMULATORS + 2;
+    // More hide no more latency.
+    if most < 16 { most } else { 16 }
 }
 
 /// Panels that are taken at once: as many as there are registers for.
@@ -57,11 +59,25 @@ pub fn panels_of_delta<V: Vector>(x: impl Sparse<V::Scalar>) -> usize {
     (L1 / panel).clamp(2, MAX_PANELS_AT_ONCE).min(panels_at_once::<V>())
 }
 
-/// `count` panels in as few groups as registers allow, nearly equal in size.
+/// Registers that hold some panels of a matrix of `cols` columns.
 #[inline(always)]
-fn groups<V: Vector>(count: usize) -> impl Iterator<Item = Range<usize>> {
-    let groups = count.div_ceil(panels_at_once::<V>());
-    (0..groups).map(move |g| g * count / groups..(g + 1) * count / groups)
+fn registers<V: Vector>(cols: usize, panels: &Range<usize>) -> usize {
+    (cols.min(panels.end * WIDTH) - panels.start * WIDTH).div_ceil(V::LANES)
+}
+
+/// The panels of `cols` columns in as few groups as registers allow, nearly equal in size.
+#[inline(always)]
+fn groups<V: Vector>(cols: usize) -> impl Iterator<Item = Range<usize>> {
+    let (panels, at_once) = (panel_count(cols), panels_at_once::<V>());
+    // A narrow last panel may go along with as many whole ones.
+    let last = registers::<V>(cols, &(panels.saturating_sub(at_once + 1)..panels));
+    let goes_along = panels > 1 && last <= accumulators::<V>();
+    let whole = panels - usize::from(goes_along);
+    let groups = whole.div_ceil(at_once);
+    (0..groups).map(move |g| {
+        let end = if g + 1 == groups { panels } else { (g + 1) * whole / groups };
+        g * whole / groups..end
+    })
 }
 
 /// Rows of a few adjacent panels: where the first one's are, and how many numbers further the next one's.
@@ -71,15 +87,15 @@ struct Rows<T> {
     stride: usize,
 }
 
-/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over the terms of list i, over `panels` panels; `init` is None where
-/// sums go on from what `out` holds, and one row for all otherwise.
+/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over the terms of list i, as many registers wide, in panels;
+/// `init` is None where sums go on from what `out` holds, and one row for all otherwise.
 ///
 /// # Safety
-/// For each panel: `right` is readable at every row that a term names, `init` at one row, `out` is readable and writable at as
-/// many rows as there are lists.
+/// In each panel that a register belongs to: `right` is readable at every row that a term names, `init` at one row, `out` is
+/// readable and writable at as many rows as there are lists.
 #[inline(always)]
 unsafe fn add_rows<V: Vector>(
-    panels: usize,
+    registers: usize,
     lists: impl Iterator<Item: Terms<V::Scalar>>,
     right: Rows<V::Scalar>,
     init: Option<Rows<V::Scalar>>,
@@ -87,53 +103,48 @@ unsafe fn add_rows<V: Vector>(
 ) {
     let sums = Rows { first: out.cast_const(), stride: out_stride };
     let (init, init_step) = init.map_or((sums, WIDTH), |init| (init, 0));
+    /// Where register r of a row is.
+    macro_rules! at {
+        ($r:expr, $stride:expr) => {
+            $r * V::LANES / WIDTH * $stride + $r * V::LANES % WIDTH
+        };
+    }
     macro_rules! sizes {
-        ($($nv:literal: $($panels:literal)*;)*) => {
-            match panels {
+        ($($registers:literal)*) => {
+            match registers {
                 // Only what the registers of this instruction set can hold is compiled for it.
-                $($($panels if const { $nv * V::LANES == WIDTH && $nv * $panels <= accumulators::<V>() } => {
+                $($registers if const { $registers <= accumulators::<V>() } => {
                     for (i, terms) in lists.enumerate() {
                         if terms.is_empty() && init_step > 0 {
                             continue;
                         }
-                        let mut acc = [[V::zero(); $nv]; $panels];
-                        for (p, acc) in acc.iter_mut().enumerate() {
-                            for (j, acc) in acc.iter_mut().enumerate() {
-                                let at = i * init_step + p * init.stride + j * V::LANES;
-                                // SAFETY: one row of each panel, or as many as out has, as the caller vouches.
-                                *acc = unsafe { V::load(init.first.add(at)) };
-                            }
+                        let mut acc = [V::zero(); $registers];
+                        for (r, acc) in acc.iter_mut().enumerate() {
+                            let at = i * init_step + at!(r, init.stride);
+                            // SAFETY: one row of each panel, or as many as out has, as the caller vouches.
+                            *acc = unsafe { V::load(init.first.add(at)) };
                         }
                         for (at, value) in terms {
                             let value = V::splat(value);
                             // SAFETY: a row that the term names, as the caller vouches.
                             let row = unsafe { right.first.add(at * WIDTH) };
-                            for (p, acc) in acc.iter_mut().enumerate() {
-                                for (j, acc) in acc.iter_mut().enumerate() {
-                                    // SAFETY: the same row of each panel.
-                                    let w = unsafe { V::load(row.add(p * right.stride + j * V::LANES)) };
-                                    *acc = value.mul_add(w, *acc);
-                                }
+                            for (r, acc) in acc.iter_mut().enumerate() {
+                                // SAFETY: the same row of each panel.
+                                let w = unsafe { V::load(row.add(at!(r, right.stride))) };
+                                *acc = value.mul_add(w, *acc);
                             }
                         }
-                        for (p, acc) in acc.iter().enumerate() {
-                            for (j, acc) in acc.iter().enumerate() {
-                                // SAFETY: a row of each panel for each list, as the caller vouches.
-                                unsafe { acc.store(out.add(i * WIDTH + p * out_stride + j * V::LANES)) };
-                            }
+                        for (r, acc) in acc.iter().enumerate() {
+                            // SAFETY: a row of each panel for each list, as the caller vouches.
+                            unsafe { acc.store(out.add(i * WIDTH + at!(r, out_stride))) };
                         }
                     }
-                })*)*
-                _ => debug_assert!(false, "no kernel for {panels} panels at once"),
+                })*
+                _ => debug_assert!(false, "no kernel for {registers} registers at once"),
             }
         };
     }
-    sizes! {
-        1: 1 2 3 4 5 6 7 8;
-        2: 1 2 3 4 5 6 7 8;
-        4: 1 2 3;
-        8: 1;
-    }
+    sizes! { 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 }
 }
 
 struct Affine<'a, T, X, E> {
@@ -150,13 +161,14 @@ impl<T: Real, X: Sparse<T>, E: Epilogue<T>> Kernel<T> for Affine<'_, T, X, E> {
     fn run<V: Vector<Scalar = T>>(mut self) {
         let (x, Layer { fan_in, fan_out, .. }) = (self.x, self.layer);
         debug_assert!(self.layer.panels() == (0..panel_count(fan_out)));
-        for group in groups::<V>(panel_count(fan_out)) {
+        for group in groups::<V>(fan_out) {
             // All panels of the group are there, with `fan_in` rows of weights and one of biases.
             let last = self.layer.panel(group.end - 1);
             let weights = self.layer.panel(group.start);
             debug_assert!(weights.len() == (fan_in + 1) * WIDTH && last.len() == weights.len());
             let right = Rows { first: weights.as_ptr(), stride: weights.len() };
             let bias = Rows { first: weights[fan_in * WIDTH..].as_ptr(), ..right };
+            let registers = registers::<V>(fan_out, &group);
             let out_stride = self.out.panel_stride();
             let out = self.out.panel_mut(group.start).as_mut_ptr();
             for part in 0..x.parts_of_rows() {
@@ -164,7 +176,7 @@ impl<T: Real, X: Sparse<T>, E: Epilogue<T>> Kernel<T> for Affine<'_, T, X, E> {
                 let init = (part == 0).then_some(bias);
                 // SAFETY: columns of x are rows of weights (fan_in of them, see `affine`); `out` has as many rows as x and
                 // all panels of the group.
-                unsafe { add_rows::<V>(group.len(), lists, right, init, (out, out_stride)) };
+                unsafe { add_rows::<V>(registers, lists, right, init, (out, out_stride)) };
             }
             for panel in group {
                 self.epilogue.apply::<V>(panel, self.out.panel_mut(panel));
@@ -196,16 +208,16 @@ pub fn outer<V: Vector>(
     mut resume: bool,
     gradient: &mut [V::Scalar],
 ) {
-    const BLOCK: usize = WIDTH * WIDTH;
     let zeros = [V::Scalar::ZERO; WIDTH];
     assert!(delta.rows() == x.rows() && panels.end <= delta.panel_count());
     assert!(columns.len() <= WIDTH && gradient.len() >= panels.len() * BLOCK);
     let right = Rows { first: delta.panel(panels.start).as_ptr(), stride: delta.panel_stride() };
+    let registers = registers::<V>(delta.cols(), &panels);
     for part in 0..x.parts_of_columns() {
         let lists = columns.clone().map(|column| x.in_column(column, part));
         let init = (!resume).then_some(Rows { first: zeros.as_ptr(), stride: 0 });
         // SAFETY: rows of x are rows of delta, all panels are there, and the gradient has a block for each (see above).
-        unsafe { add_rows::<V>(panels.len(), lists, right, init, (gradient.as_mut_ptr(), BLOCK)) };
+        unsafe { add_rows::<V>(registers, lists, right, init, (gradient.as_mut_ptr(), BLOCK)) };
         resume = true;
     }
 }
@@ -261,6 +273,7 @@ mod tests {
         // More room than needed, and what an earlier batch left behind.
         let mut a = Panels::zeros(rows + 3, cols).unwrap();
         let mut masks = Masks::with_capacity(rows + 3, cols).unwrap();
+        masks.along_columns().unwrap();
         (0..rows + 3).for_each(|i| (0..cols).for_each(|j| a.set(i, j, T::ONE)));
         masks.find(isa, &a);
         x.clear();

@@ -6,7 +6,7 @@
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::operands::Operands;
-use super::panels::WIDTH;
+use super::panels::{BLOCK, WIDTH};
 use super::real::Real;
 
 /// A register of [`LANES`](Vector::LANES) numbers.
@@ -63,10 +63,10 @@ pub trait Vector:
         Self::splat(Self::Scalar::ONE)
     }
 
-    /// The transpose of a block of [`WIDTH`] rows of [`WIDTH`] numbers.
+    /// The transpose of a block, [`WIDTH`] rows of [`WIDTH`] numbers.
     #[inline(always)]
     fn transpose(block: &[Self::Scalar], out: &mut [Self::Scalar]) {
-        let (block, out) = (&block[..WIDTH * WIDTH], &mut out[..WIDTH * WIDTH]);
+        let (block, out) = (&block[..BLOCK], &mut out[..BLOCK]);
         for i in 0..WIDTH {
             for j in 0..WIDTH {
                 out[j * WIDTH + i] = block[i * WIDTH + j];
