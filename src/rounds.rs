@@ -222,8 +222,9 @@ impl<T: Real> Pass<'_, '_, T> {
         let shares = RowShares::new(rows, row_balance);
         *active = shares.count;
         let each = &mut each[..shares.count];
-        let start = Instant::now();
         team.each(each, |thread, workspace| {
+            // Its own time: a thread that has just been started, or woken, is not slow.
+            let start = Instant::now();
             let own = shares.of(thread);
             let Pass { network, isa, cost, data } = *self;
             forward(network, parameters, isa, &data.x, own, workspace);
@@ -246,8 +247,8 @@ impl<T: Real> Pass<'_, '_, T> {
             &mut *workspaces;
         let next = RowShares::new(next, row_balance);
         let each = &each[..*active];
-        let start = Instant::now();
         team.each(shares, |thread, share| {
+            let start = Instant::now();
             let ahead = Ahead::new(&self.data.x, next.of(thread));
             let (network, workspaces) = (self.network, each);
             let kernel = Gradients { network, workspaces, share: &mut *share, goal, ahead };

@@ -8,7 +8,7 @@ use super::arrays::{
     DataArrays, InputArray, Parameters, Precision, precision, sizes, vector, vector_mut, zeros,
 };
 use super::signals::Signals;
-use super::threads::{self, Threads};
+use super::threads::{self, Allowed};
 use crate::activation::{Activation, Output};
 use crate::batch::Input;
 use crate::error::Error;
@@ -67,7 +67,7 @@ fn forward_as<'py, T: Real + Element>(
     {
         predict_row(&network, &coefs, &intercepts, row, writable.as_slice_mut()?)?;
     } else {
-        let threads = Threads::of(threads);
+        let threads = Allowed::of(threads).share();
         let out = writable.as_array_mut();
         let mut signals = Signals::new();
         let done = py.detach(|| {
@@ -103,7 +103,7 @@ pub fn loss_gradient<'py>(
     let hidden = Activation::hidden(activation)?;
     let layer_sizes = sizes(layer_sizes)?;
     let network = Network::new(&layer_sizes, hidden, Output::from_name(output_activation)?)?;
-    let threads = Threads::of(threads::check(n_threads)?);
+    let threads = Allowed::of(threads::check(n_threads)?).share();
     let data = (X, y, sample_weight);
     let precision = Precision::of("packed", packed)?;
     with_precision!(

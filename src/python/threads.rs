@@ -11,6 +11,10 @@ use crate::linalg::team::MAX_THREADS;
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 
 fn default_threads() -> usize {
+    limit_or(threads_of_process)
+}
+
+fn limit_or(threads_of_process: impl FnOnce() -> usize) -> usize {
     match LIMIT.load(Ordering::Relaxed) {
         0 => threads_of_process(),
         limit => limit,
@@ -40,20 +44,22 @@ static SHARING: AtomicUsize = AtomicUsize::new(0);
 /// The process they are counted in.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
-/// The threads of one call: as many as `n_threads` says; where it says nothing, a fair share of what the process may use.
-///
-/// Two fits in two threads of Python (joblib's threading backend, a thread pool) so keep to the processors there are. It
-/// is asked anew for each epoch, and results are the same for any number of threads.
-pub struct Threads {
-    pub count: usize,
-    shares: bool,
+/// What calls may use that belong together, as the epochs of a fit: to ask the system takes as long as a small epoch.
+pub struct Allowed {
+    n_threads: Option<usize>,
+    of_process: usize,
 }
 
-impl Threads {
+impl Allowed {
     /// `n_threads` as [`check`] let it pass.
     pub fn of(n_threads: Option<usize>) -> Self {
-        match n_threads {
-            Some(count) => Self { count, shares: false },
+        Self { n_threads, of_process: if n_threads.is_none() { threads_of_process() } else { 1 } }
+    }
+
+    /// Those of one of the calls.
+    pub fn share(&self) -> Threads {
+        match self.n_threads {
+            Some(count) => Threads { count, shares: false },
             None => {
                 let process = std::process::id();
                 if PROCESS.swap(process, Ordering::Relaxed) != process {
@@ -61,10 +67,20 @@ impl Threads {
                     SHARING.store(0, Ordering::Relaxed);
                 }
                 let sharing = SHARING.fetch_add(1, Ordering::Relaxed) + 1;
-                Self { count: (default_threads() / sharing).max(1), shares: true }
+                let count = limit_or(|| self.of_process) / sharing;
+                Threads { count: count.max(1), shares: true }
             }
         }
     }
+}
+
+/// The threads of one call: as many as `n_threads` says; where it says nothing, a fair share of what the process may use.
+///
+/// Two fits in two threads of Python (joblib's threading backend, a thread pool) so keep to the processors there are. It
+/// is shared anew for each epoch, and results are the same for any number of threads.
+pub struct Threads {
+    pub count: usize,
+    shares: bool,
 }
 
 impl Drop for Threads {

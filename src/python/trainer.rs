@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PySequence};
 
 use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision, zeros};
 use super::signals::Signals;
-use super::threads::{self, Threads};
+use super::threads::{self, Allowed};
 use crate::activation::{Activation, Output};
 use crate::compute;
 use crate::error::Error;
@@ -38,7 +38,7 @@ macro_rules! either {
 #[pyclass(module = "rustbp._core")]
 pub struct Trainer {
     inner: Inner,
-    n_threads: Option<usize>,
+    allowed: Allowed,
 }
 
 #[pymethods]
@@ -67,7 +67,7 @@ impl Trainer {
             Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
             Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
         };
-        Ok(Self { inner, n_threads: threads::check(n_threads)? })
+        Ok(Self { inner, allowed: Allowed::of(threads::check(n_threads)?) })
     }
 
     #[getter]
@@ -90,7 +90,7 @@ impl Trainer {
         batch_size: usize,
         sample_weight: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(f64, f64)> {
-        let threads = Threads::of(self.n_threads);
+        let threads = self.allowed.share();
         either!(&mut self.inner, trainer => {
             let arrays = DataArrays::new(X, y, sample_weight)?;
             epoch(trainer, X.py(), &arrays, order, batch_size, threads.count)
@@ -106,7 +106,7 @@ impl Trainer {
             let out = zeros(py, [view.rows(), trainer.network().outputs()])?;
             let mut writable = out.try_readwrite()?;
             let array = writable.as_array_mut();
-            let threads = Threads::of(self.n_threads);
+            let threads = self.allowed.share();
             let mut signals = Signals::new();
             let done = py.detach(|| {
                 let (network, parameters) = (trainer.network(), trainer.parameters());
