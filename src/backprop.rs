@@ -10,6 +10,7 @@ use crate::batch::{Data, Input, Layout, gather, gather_entries};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::bfloat16::Kept;
+use crate::linalg::columns::{self, Columns, InColumns};
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
 use crate::linalg::entries::Entries;
 use crate::linalg::masks::{Masked, Masks};
@@ -24,12 +25,10 @@ use crate::network::{Block, Network, vector_of};
 
 /// What one thread computes for its rows of a batch.
 pub struct Workspace<T> {
-    /// a^l at index l; a^0 is the rows of X, empty where `entries` has them.
+    /// a^l at index l; a^0 is the rows of X, empty where `zeros` has them as entries.
     pub a: Vec<Panels<T>>,
-    /// What is not zero in a^0, where its layout says so.
-    pub entries: Option<Entries<T>>,
-    /// Which numbers of a^l are not zero at index l, where its layout says so.
-    pub masks: Vec<Option<Masks>>,
+    /// What is not zero in a^l at index l, as its layout says.
+    zeros: Vec<Zeros<T>>,
     /// δ^l at index l - 1.
     pub delta: Vec<Panels<T>>,
     /// Cost of each row, times its weight.
@@ -43,6 +42,39 @@ pub struct Workspace<T> {
     kept_delta: Kept,
     /// Room for [`WIDTH`] rows of outputs, transposed.
     lanes: Aligned<T>,
+}
+
+/// What is known of the zeros of a^l.
+enum Zeros<T> {
+    /// Nothing: they are numbers like others.
+    Unknown,
+    Entries(Entries<T>),
+    Masks(Masks),
+    Columns(Columns),
+}
+
+impl<T: Real> Zeros<T> {
+    /// Room for what `layout` says of up to `rows` rows of `cols` numbers, `most` of which are not zero; or None where memory
+    /// is refused.
+    fn with_capacity(layout: Layout, rows: usize, cols: usize, most: usize) -> Option<Self> {
+        Some(match layout {
+            Layout::Panels => Zeros::Unknown,
+            Layout::Entries { density } => {
+                Zeros::Entries(Entries::with_capacity(rows, cols, most, density)?)
+            }
+            Layout::Masked { .. } => Zeros::Masks(Masks::with_capacity(rows, cols)?),
+            Layout::Columns { .. } => Zeros::Columns(Columns::with_capacity(cols)?),
+        })
+    }
+
+    /// Find them.
+    fn find(&mut self, isa: Isa, a: &Panels<T>) {
+        match self {
+            Zeros::Unknown | Zeros::Entries(_) => {}
+            Zeros::Masks(masks) => masks.find(isa, a),
+            Zeros::Columns(columns) => columns.find(isa, a),
+        }
+    }
 }
 
 impl<T: Real> Workspace<T> {
@@ -71,8 +103,10 @@ impl<T: Real> Workspace<T> {
             workspace.kept_a = Kept::with_room_for(inputs).ok_or(Self::MEMORY)?;
             workspace.kept_delta = Kept::with_room_for(&workspace.delta).ok_or(Self::MEMORY)?;
         }
-        for masks in workspace.masks.iter_mut().flatten() {
-            masks.along_columns().ok_or(Self::MEMORY)?;
+        for zeros in &mut workspace.zeros {
+            if let Zeros::Masks(masks) = zeros {
+                masks.along_columns().ok_or(Self::MEMORY)?;
+            }
         }
         workspace.cost = vector_of(0.0, rows, "a batch")?;
         Ok(workspace)
@@ -86,21 +120,12 @@ impl<T: Real> Workspace<T> {
         layouts: &[Layout],
     ) -> Result<Self, Error> {
         debug_assert!(layouts.len() == network.depth());
-        let entries = match layouts[0] {
-            Layout::Entries { density } => {
-                let (cols, most) = (network.sizes()[0], x.most_entries(rows));
-                let entries = Entries::with_capacity(rows, cols, most, density);
-                Some(entries.ok_or(Self::MEMORY)?)
-            }
-            _ => None,
-        };
-        let masks = layouts.iter().zip(network.sizes()).map(|(layout, &n)| match layout {
-            Layout::Masked { .. } => Masks::with_capacity(rows, n).ok_or(Self::MEMORY).map(Some),
-            _ => Ok(None),
-        });
-        let masks = masks.collect::<Result<Vec<_>, _>>()?;
+        let most = x.most_entries(rows);
+        let zeros = layouts.iter().zip(network.sizes());
+        let zeros = zeros.map(|(layout, &n)| Zeros::with_capacity(*layout, rows, n, most));
+        let zeros: Vec<_> = zeros.collect::<Option<_>>().ok_or(Self::MEMORY)?;
         let a = network.sizes().iter().enumerate().map(|(l, &n)| {
-            let rows = if l == 0 && entries.is_some() { 0 } else { rows };
+            let rows = if l == 0 && matches!(zeros[0], Zeros::Entries(_)) { 0 } else { rows };
             Panels::zeros(rows, n)
         });
         let allocate = || {
@@ -110,8 +135,7 @@ impl<T: Real> Workspace<T> {
         let (a, scratch, lanes) = allocate().ok_or(Self::MEMORY)?;
         Ok(Self {
             a,
-            entries,
-            masks,
+            zeros,
             delta: Vec::new(),
             cost: Vec::new(),
             seconds: 0.0,
@@ -126,8 +150,13 @@ impl<T: Real> Workspace<T> {
 
     /// Have room for `rows` rows of another X with the same layout.
     pub fn prepare(&mut self, x: &Input<'_, T>, rows: usize) -> Result<(), Error> {
-        let has_room = |entries: &mut Entries<T>| entries.has_room_for(x.most_entries(rows));
-        if self.entries.as_mut().is_none_or(has_room) { Ok(()) } else { Err(Self::MEMORY) }
+        match &mut self.zeros[0] {
+            Zeros::Entries(entries) => match entries.has_room_for(x.most_entries(rows)) {
+                true => Ok(()),
+                false => Err(Self::MEMORY),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// z^l of the rows that [`forward`] has just seen.
@@ -138,10 +167,10 @@ impl<T: Real> Workspace<T> {
         isa: Isa,
         l: usize,
     ) -> Option<Panels<T>> {
-        let Self { a, entries, masks, scratch, .. } = self;
+        let Self { a, zeros, scratch, .. } = self;
         let layer = network.layer(parameters, l);
         let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
-        let a = Inputs::of(l - 1, a, entries.as_ref(), masks);
+        let a = Inputs::of(&a[l - 1], &zeros[l - 1]);
         weighted_input(isa, layer, a, scratch, &mut z, ApplySigma(None));
         Some(z)
     }
@@ -158,11 +187,30 @@ impl<T: Real> Workspace<T> {
         V::Operands::kept(&self.delta[i], self.kept_delta.get(i), panel)
     }
 
+    /// a^(l-1) as BP4 of layer l multiplies it.
+    #[inline(always)]
+    fn inputs(&self, l: usize) -> Inputs<'_, T> {
+        Inputs::of(&self.a[l - 1], &self.zeros[l - 1])
+    }
+
+    /// X by its columns, where its layout says so.
+    pub fn in_columns(&self) -> Option<InColumns<'_, T>> {
+        match self.inputs(1) {
+            Inputs::Columns(x) => Some(x),
+            _ => None,
+        }
+    }
+
+    /// Whether some layer's products are over a few panels of neurons at once.
+    pub fn takes_panels_at_once(&self) -> bool {
+        self.zeros.iter().any(|zeros| matches!(zeros, Zeros::Entries(_) | Zeros::Masks(_)))
+    }
+
     /// Panels of neurons of layer `layer` whose part in BP4 [`weight_gradient`] should do at once.
     #[inline(always)]
     pub fn panels_at_once<V: Vector<Scalar = T>>(&self, layer: usize) -> usize {
-        match Inputs::of(layer - 1, &self.a, self.entries.as_ref(), &self.masks) {
-            Inputs::Panels(_) => 1,
+        match self.inputs(layer) {
+            Inputs::Panels(_) | Inputs::Columns(_) => 1,
             Inputs::Entries(a) => sparse::panels_of_delta::<V>(a),
             Inputs::Masked(a) => sparse::panels_of_delta::<V>(a),
         }
@@ -175,7 +223,7 @@ impl<T: Real> Workspace<T> {
 
     /// Use the first `rows` rows from now on.
     pub fn set_rows(&mut self, rows: usize) {
-        let first = usize::from(self.entries.is_some());
+        let first = usize::from(matches!(self.zeros[0], Zeros::Entries(_)));
         for panels in self.a[first..].iter_mut().chain(&mut self.delta) {
             panels.set_rows(rows);
         }
@@ -183,7 +231,11 @@ impl<T: Real> Workspace<T> {
 }
 
 /// σ on each panel of z as it is computed; nothing where the activation looks at whole rows.
-struct ApplySigma(Option<Activation>);
+pub struct ApplySigma(Option<Activation>);
+
+/// Leaves z as it is. Tests of kernels take it, since all kernels are compiled once more for each type of epilogue.
+#[cfg(test)]
+pub const NOTHING: ApplySigma = ApplySigma(None);
 
 impl<T: Real> Epilogue<T> for ApplySigma {
     #[inline(always)]
@@ -223,15 +275,13 @@ pub fn forward<T: Real>(
 /// a^0: the rows named.
 pub fn take_in<T: Real>(isa: Isa, x: &Input<'_, T>, rows: Rows<'_>, workspace: &mut Workspace<T>) {
     workspace.set_rows(rows.len());
-    match (x, &mut workspace.entries) {
-        (_, Some(entries)) => gather_entries(isa, x, rows, entries),
-        (Input::Dense(x), None) => {
+    match (x, &mut workspace.zeros[0]) {
+        (_, Zeros::Entries(entries)) => gather_entries(isa, x, rows, entries),
+        (Input::Dense(x), zeros) => {
             gather(*x, rows, &mut workspace.a[0]);
-            if let Some(masks) = &mut workspace.masks[0] {
-                masks.find(isa, &workspace.a[0]);
-            }
+            zeros.find(isa, &workspace.a[0]);
         }
-        (Input::Sparse(_), None) => debug_assert!(false, "a sparse X has no layout but entries"),
+        (Input::Sparse(_), _) => debug_assert!(false, "a sparse X has no layout but entries"),
     }
 }
 
@@ -265,12 +315,12 @@ pub fn activations<T: Real>(
         Output::Each(activation) => Some(activation),
         Output::Softmax => None,
     });
-    let Workspace { a, entries, masks, scratch, .. } = &mut *workspace;
+    let Workspace { a, zeros, scratch, .. } = &mut *workspace;
     let (before, after) = a.split_at_mut(l);
-    let before = Inputs::of(l - 1, before, entries.as_ref(), masks);
+    let before = Inputs::of(&before[l - 1], &zeros[l - 1]);
     weighted_input(isa, layer, before, scratch, &mut after[0], sigma);
-    if let Some(Some(masks)) = masks.get_mut(l) {
-        masks.find(isa, &after[0]);
+    if let Some(zeros) = zeros.get_mut(l) {
+        zeros.find(isa, &after[0]);
     }
 }
 
@@ -279,21 +329,17 @@ enum Inputs<'a, T> {
     Panels(&'a Panels<T>),
     Entries(&'a Entries<T>),
     Masked(Masked<'a, T>),
+    Columns(InColumns<'a, T>),
 }
 
 impl<'a, T: Real> Inputs<'a, T> {
-    /// From the fields of a workspace.
     #[inline(always)]
-    fn of(
-        l: usize,
-        a: &'a [Panels<T>],
-        entries: Option<&'a Entries<T>>,
-        masks: &'a [Option<Masks>],
-    ) -> Self {
-        match (entries, &masks[l]) {
-            (Some(entries), _) if l == 0 => Inputs::Entries(entries),
-            (_, Some(masks)) => Inputs::Masked(Masked::new(&a[l], masks)),
-            _ => Inputs::Panels(&a[l]),
+    fn of(a: &'a Panels<T>, zeros: &'a Zeros<T>) -> Self {
+        match zeros {
+            Zeros::Unknown => Inputs::Panels(a),
+            Zeros::Entries(entries) => Inputs::Entries(entries),
+            Zeros::Masks(masks) => Inputs::Masked(Masked::new(a, masks)),
+            Zeros::Columns(columns) => Inputs::Columns(InColumns::new(a, columns)),
         }
     }
 }
@@ -311,6 +357,7 @@ fn weighted_input<T: Real>(
         Inputs::Panels(a) => product::affine(isa, a, layer, scratch, z, sigma),
         Inputs::Entries(a) => sparse::affine(isa, a, layer, z, sigma),
         Inputs::Masked(a) => sparse::affine(isa, a, layer, z, sigma),
+        Inputs::Columns(a) => columns::affine(isa, a, layer, z, sigma),
     }
 }
 
@@ -358,7 +405,7 @@ pub fn backward<T: Real>(
         let next_layer = network.layer(parameters, l + 1);
         hidden_delta(isa, network.hidden, next_layer, &next[0], &a[l], scratch, &mut delta[l - 1]);
     }
-    if let Some(entries) = &mut workspace.entries {
+    if let Zeros::Entries(entries) = &mut workspace.zeros[0] {
         entries.sort_by_column();
     }
     let Workspace { a, delta, kept_a, kept_delta, .. } = workspace;
@@ -446,9 +493,10 @@ pub fn bias_gradient<V: Vector>(
     }
 }
 
-/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch; with `resume` added to `gradient`.
+/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch; with `resume` added to `gradient`. Up to `PANELS` panels
+/// of neurons are taken at once; lists of what is not zero take more than one.
 #[inline(always)]
-pub fn weight_gradient<V: Vector>(
+pub fn weight_gradient<V: Vector, const PANELS: usize>(
     block: &Block,
     inputs: usize,
     panels: &Range<usize>,
@@ -459,12 +507,17 @@ pub fn weight_gradient<V: Vector>(
     for (i, w) in workspaces.iter().enumerate() {
         let resume = resume || i > 0;
         let delta = &w.delta[block.layer - 1];
-        let (l, panels) = (block.layer - 1, panels.clone());
+        let panels = panels.clone();
         let columns = inputs * WIDTH..inputs * WIDTH + block.rows;
-        match Inputs::of(l, &w.a, w.entries.as_ref(), &w.masks) {
-            Inputs::Entries(a) => sparse::outer::<V>(a, delta, panels, columns, resume, gradient),
-            Inputs::Masked(a) => sparse::outer::<V>(a, delta, panels, columns, resume, gradient),
-            Inputs::Panels(_) => {
+        match w.inputs(block.layer) {
+            Inputs::Entries(a) if PANELS > 1 => {
+                sparse::outer::<V>(a, delta, panels, columns, resume, gradient);
+            }
+            Inputs::Masked(a) if PANELS > 1 => {
+                sparse::outer::<V>(a, delta, panels, columns, resume, gradient);
+            }
+            // All numbers are there too.
+            _ => {
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
                 let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
                 product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);

@@ -59,6 +59,12 @@ impl<T: Real> Input<'_, T> {
                     false => Layout::Panels,
                 }
             }
+            Input::Dense(x) if Layout::may_have_columns(*x, network, at_once, isa) => {
+                match share_of_columns(*x, at_once) {
+                    share if share <= MOST_COLUMNS => Layout::columns(share),
+                    _ => Layout::Panels,
+                }
+            }
             Input::Dense(_) => Layout::Panels,
         }
     }
@@ -88,6 +94,8 @@ pub enum Layout {
     Entries { density: f64 },
     /// All numbers, and which are not zero: about `density` of all.
     Masked { density: f64 },
+    /// All numbers of X, and which columns are not zero: about `share` of all.
+    Columns { share: f64 },
 }
 
 impl Layout {
@@ -101,6 +109,32 @@ impl Layout {
     pub fn masked(density: f64) -> Self {
         // As above.
         Layout::Masked { density: (8.0 * density).ceil() / 8.0 }
+    }
+
+    /// All numbers of X, so many out of whose columns are not zero.
+    pub fn columns(share: f64) -> Self {
+        Layout::Columns { share: (8.0 * share).ceil() / 8.0 }
+    }
+
+    /// Whether products go through a list for each row or column, which takes about as long for some panels of neurons as for
+    /// one.
+    pub fn is_of_lists(self) -> bool {
+        matches!(self, Layout::Entries { .. } | Layout::Masked { .. })
+    }
+
+    /// Whether leaving out columns of X can pay, and there are rows enough to tell.
+    fn may_have_columns<T>(
+        x: ArrayView2<'_, T>,
+        network: &Network,
+        at_once: usize,
+        isa: Isa,
+    ) -> bool {
+        let (neurons, inputs) = (network.sizes()[1], network.sizes()[0]);
+        at_once < MIN_ROWS
+            && x.nrows() >= ROWS_LOOKED_AT
+            && neurons >= WIDTH
+            && u32::try_from(inputs).is_ok()
+            && !isa.multiplies_bfloat16()
     }
 
     /// Whether leaving out zeros of a^l can pay at all, with so many rows at once.
@@ -124,6 +158,7 @@ impl Layout {
             Layout::Entries { density } | Layout::Masked { density } => {
                 (0.2 + 1.5 * density).min(1.0)
             }
+            Layout::Columns { share } => share.min(1.0),
         }
     }
 }
@@ -134,6 +169,8 @@ const MIN_ROWS: usize = 16;
 const MIN_NEURONS: usize = 2 * WIDTH + 1;
 /// Up to this density lists of entries are faster than bits, most of which would be looked at in vain.
 const FEW: f64 = 0.1;
+/// The share of columns up to which the others are worth leaving out.
+const MOST_COLUMNS: f64 = 0.8;
 /// Rows from which the density of a dense X is estimated.
 const ROWS_LOOKED_AT: usize = 64;
 
@@ -144,6 +181,17 @@ fn density_of_some<T: Real>(x: ArrayView2<'_, T>) -> f64 {
     let counts = some.map(|row| row.iter().filter(|v| **v != T::ZERO).count());
     let (rows, count) = counts.fold((0, 0), |(rows, sum), n| (rows + 1, sum + n));
     count as f64 / (f64::from(rows) * x.ncols() as f64).max(1.0)
+}
+
+/// The share of columns that are not zero in all of `at_once` rows, as some rows have it that are evenly spread.
+fn share_of_columns<T: Real>(x: ArrayView2<'_, T>, at_once: usize) -> f64 {
+    let step = x.nrows() / ROWS_LOOKED_AT;
+    let batches = (ROWS_LOOKED_AT / at_once).max(1);
+    let columns = (0..batches).flat_map(|batch| (0..x.ncols()).map(move |column| (batch, column)));
+    let count = columns.filter(|&(batch, column)| {
+        (0..at_once).any(|i| x[((batch * at_once + i) * step, column)] != T::ZERO)
+    });
+    count.count() as f64 / (batches * x.ncols()).max(1) as f64
 }
 
 /// A row in random order is somewhere else in memory: so many rows before its turn it is asked for, line by line, while

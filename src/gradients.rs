@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use crate::backprop::{Workspace, bias_gradient, weight_gradient};
 use crate::batch::Ahead;
+use crate::linalg::columns::{self, InColumns};
 use crate::linalg::dispatch::Kernel;
-use crate::linalg::panels::{BLOCK, WIDTH};
-use crate::linalg::prefetch::prefetch_slice;
+use crate::linalg::panels::{BLOCK, Panels, WIDTH};
+use crate::linalg::prefetch::{prefetch, prefetch_slice};
 use crate::linalg::real::Real;
 use crate::linalg::sparse::MAX_PANELS_AT_ONCE;
 use crate::linalg::vector::Vector;
@@ -118,9 +119,7 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let zeros_are_left_out =
-            |w: &Workspace<T>| w.entries.is_some() || w.masks.iter().any(Option::is_some);
-        if self.workspaces.iter().any(zeros_are_left_out) {
+        if self.workspaces.iter().any(Workspace::takes_panels_at_once) {
             self.by_bands::<V, MAX_PANELS_AT_ONCE>();
         } else {
             self.by_bands::<V, 1>();
@@ -139,7 +138,20 @@ impl<T: Real> Gradients<'_, '_, T> {
         let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
         let panels_at_once =
             |layer: usize| workspaces.first().map_or(1, |w| w.panels_at_once::<V>(layer));
+        let by_columns = ColumnsAlone::of(workspaces, &goal);
         for band in network.bands(share.blocks.clone(), panels_at_once) {
+            let first = network.block_of(&band, band.panels.start);
+            if let (Some(columns), 1, Some(inputs)) = (&by_columns, first.layer, first.inputs) {
+                // All blocks of a panel that the share has, with the first of them.
+                if inputs == 0 || first.number == share.blocks.start {
+                    let blocks = network.blocks_per_panel(1) - 1 - inputs;
+                    let blocks = blocks.min(share.blocks.end - first.number);
+                    let parameters = &mut share.parameters[first.start - origin..];
+                    columns.update::<V>(&first, blocks, parameters, &mut sums[0]);
+                    ahead.ask_for(blocks * lines_per_block);
+                }
+                continue;
+            }
             // Plain loops: an adapter's closure may not be inlined, and a small network has little else to do here.
             for (i, panel) in band.panels.clone().enumerate() {
                 let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
@@ -149,14 +161,70 @@ impl<T: Real> Gradients<'_, '_, T> {
                     bias_gradient::<V>(&block, workspaces, goal.resume, sums);
                 }
             }
-            let first = network.block_of(&band, band.panels.start);
             if let Some(inputs) = first.inputs {
                 let sums = sums.as_flattened_mut();
-                weight_gradient::<V>(&first, inputs, &band.panels, workspaces, goal.resume, sums);
+                weight_gradient::<V, N>(
+                    &first,
+                    inputs,
+                    &band.panels,
+                    workspaces,
+                    goal.resume,
+                    sums,
+                );
             }
             for (i, panel) in band.panels.clone().enumerate() {
                 let (block, sums) = (network.block_of(&band, panel), &sums[i]);
                 share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
+            }
+        }
+    }
+}
+
+/// Layer 1 where columns of X that are zero in all rows leave their weights as they are: neither BP4 nor the update has to
+/// look at them.
+struct ColumnsAlone<'a, T> {
+    x: InColumns<'a, T>,
+    delta: &'a Panels<T>,
+    update: Update<T>,
+    scale: T,
+}
+
+impl<'a, T: Real> ColumnsAlone<'a, T> {
+    fn of(workspaces: &'a [Workspace<T>], goal: &Goal<T>) -> Option<Self> {
+        match (workspaces, goal) {
+            ([alone], Goal { resume: false, update: Some((update, Scale { alpha, scale })) })
+                if update.rests_at_zero(*alpha) =>
+            {
+                let (x, delta) = (alone.in_columns()?, &alone.delta[0]);
+                Some(Self { x, delta, update: *update, scale: *scale })
+            }
+            _ => None,
+        }
+    }
+
+    /// BP4 and the update of `blocks` blocks of one panel, whose `parameters` begin with those of `first`.
+    #[inline(always)]
+    fn update<V: Vector<Scalar = T>>(
+        &self,
+        first: &Block,
+        blocks: usize,
+        parameters: &mut [T],
+        sums: &mut [T; BLOCK],
+    ) {
+        let Self { x, delta, update, scale } = *self;
+        let inputs = first.inputs.unwrap_or(0);
+        let delta = delta.panel(first.panel);
+        for columns in x.between(inputs..inputs + blocks).chunks(WIDTH) {
+            for column in columns {
+                let row = column.number - inputs * WIDTH;
+                prefetch(parameters.as_ptr().wrapping_add(row * WIDTH));
+            }
+            columns::outer::<V>(x, columns, delta, first.cols, sums);
+            for (column, sum) in columns.iter().zip(sums.chunks_exact(WIDTH)) {
+                let row = column.number - inputs * WIDTH;
+                let gradient = Gradient { sum, decay: T::ZERO, scale };
+                let parameters = &mut parameters[row * WIDTH..][..WIDTH];
+                update.apply::<V>(parameters, gradient, [&mut [], &mut []]);
             }
         }
     }

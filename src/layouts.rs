@@ -66,9 +66,11 @@ mod tests {
 
     const SIZES: [usize; 5] = [20, 150, 101, 70, 3];
 
+    /// Columns 3 and 7 are zero.
     fn x<T: Real>(rows: usize) -> Array2<T> {
-        Array2::from_shape_fn((rows, SIZES[0]), |(i, j)| {
-            T::of(((i * 31 + j * 7) % 23) as f64 - 11.0)
+        Array2::from_shape_fn((rows, SIZES[0]), |(i, j)| match j {
+            3 | 7 => T::ZERO,
+            _ => T::of(((i * 31 + j * 7) % 23) as f64 - 11.0),
         })
     }
 
@@ -115,7 +117,28 @@ mod tests {
         }
     }
 
-    /// All activations, errors and gradients of some rows.
+    #[test]
+    fn zeros_of_x_are_left_out_where_they_are_most() {
+        let isa = Isa::best();
+        let (network, _) = network::<f32>("relu", 0.0);
+        let of = |rows: usize, at_once: usize, zeros: usize, columns: usize| {
+            let x = Array2::from_shape_fn((rows, SIZES[0]), |(i, j)| {
+                if (i * 7 + j * 3) % 10 < zeros || j < columns { 0.0f32 } else { 1.0 }
+            });
+            Input::Dense(x.view()).layout(&network, at_once, isa)
+        };
+        assert!(matches!(of(300, 100, 0, 0), Layout::Panels));
+        assert!(matches!(of(300, 100, 5, 0), Layout::Masked { .. }));
+        assert!(matches!(of(300, 100, 0, 19), Layout::Entries { .. }));
+        // In a batch of ten each column has a number somewhere, if it is not zero in all rows.
+        assert!(matches!(of(300, 10, 5, 0), Layout::Panels));
+        assert!(matches!(of(300, 10, 5, 10), Layout::Columns { share: 0.5 }));
+        assert!(matches!(of(300, 1, 5, 0), Layout::Columns { share: 0.5 }));
+        // Too few rows to tell.
+        assert!(matches!(of(60, 10, 5, 10), Layout::Panels));
+    }
+
+    /// All activations but a^0, errors and gradients of some rows.
     fn pass<T: Real>(isa: Isa, layouts: &[Layout]) -> Vec<T> {
         const ROWS: usize = 37;
         let (network, mut parameters) = network::<T>("relu", -0.2);
@@ -140,7 +163,7 @@ mod tests {
         let workspaces = std::slice::from_ref(&workspace);
         let (network, share) = (&network, &mut share);
         dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
-        let panels = workspace.a.iter().chain(&workspace.delta);
+        let panels = workspace.a[1..].iter().chain(&workspace.delta);
         let numbers = panels.flat_map(|p| (0..p.rows()).map(move |row| (p, row)));
         let mut all: Vec<T> =
             numbers.flat_map(|(p, row)| (0..p.cols()).map(move |col| p.get(row, col))).collect();
@@ -153,11 +176,15 @@ mod tests {
         fn check<T: Real>(isa: Isa) {
             let dense = pass::<T>(isa, &[Layout::Panels; 4]);
             assert!(dense.iter().filter(|x| **x != T::ZERO).count() > dense.len() / 8);
-            let masked = Layout::Masked { density: 0.3 };
-            for layouts in [[1, 0, 0], [0, 1, 0], [1, 1, 1]] {
-                let hidden = layouts.map(|l| if l == 1 { masked } else { Layout::Panels });
-                let [first, second, third] = hidden;
-                let found = pass::<T>(isa, &[Layout::Panels, first, second, third]);
+            let layouts = [
+                Layout::Panels,
+                Layout::Masked { density: 0.3 },
+                Layout::Columns { share: 0.9 },
+                Layout::Entries { density: 1.0 },
+            ];
+            for which in [[0, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1], [2, 0, 0, 0], [3, 0, 1, 0]] {
+                let layouts = which.map(|l| layouts[l]);
+                let found = pass::<T>(isa, &layouts);
                 assert!(found == dense, "{isa:?} {} {layouts:?}", T::NAME);
             }
         }

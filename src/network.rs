@@ -360,7 +360,7 @@ impl Network {
         let parts = balance.threads();
         // A list of terms takes about as long for a few panels as for one: parts get whole panels.
         let whole_panels =
-            |l: usize| layouts[l - 1] != Layout::Panels && panel_count(self.sizes[l]) >= parts;
+            |l: usize| layouts[l - 1].is_of_lists() && panel_count(self.sizes[l]) >= parts;
         let may_begin = |b: &Block| b.inputs == Some(0) || !whole_panels(b.layer);
         let work =
             |b: Block| layouts[b.layer - 1].work() * (b.rows * b.cols.next_multiple_of(8)) as f64;

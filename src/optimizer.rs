@@ -113,6 +113,11 @@ impl<T: Real> Gradient<'_, T> {
 }
 
 impl<T: Real> Update<T> {
+    /// Whether weights stay as they are where the gradient's sum is 0.
+    pub fn rests_at_zero(&self, decay: T) -> bool {
+        matches!(self, Update::Plain { .. }) && decay == T::ZERO
+    }
+
     /// Update `w` and the same stretch of the state. The length is a multiple of a register's.
     #[inline(always)]
     pub fn apply<V: Vector<Scalar = T>>(

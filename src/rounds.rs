@@ -92,9 +92,9 @@ pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowe
     let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
     if network.packed_len() <= WEIGHTS_IN_CACHE {
         let whole_rows = work_of_batch / network.work_per_row(&[]).max(1);
-        threads = threads.min(match layouts[0] {
-            Layout::Panels => whole_rows / ROWS_PER_THREAD,
-            _ => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
+        threads = threads.min(match layouts[0].is_of_lists() {
+            false => whole_rows / ROWS_PER_THREAD,
+            true => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
         });
     }
     threads.clamp(1, MAX_THREADS)

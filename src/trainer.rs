@@ -254,7 +254,8 @@ mod tests {
 
     use super::*;
     use crate::activation::{Activation, Output};
-    use crate::batch::{Input, Targets};
+    use crate::batch::{Input, Layout, Targets};
+    use crate::linalg::csr::{Csr, Indices};
 
     const ROWS: usize = 600;
 
@@ -279,6 +280,68 @@ mod tests {
         let loss = trainer.epoch(&data, None, batch, speeds.len(), || false);
         assert_eq!(trainer.workspaces.each.len(), speeds.len(), "all threads are used");
         (trainer.parameters().to_vec(), format!("{loss:?}"))
+    }
+
+    /// What an epoch in batches of 10 gives.
+    fn train_on(
+        data: &Data<'_, f32>,
+        optimizer: Optimizer,
+        alpha: f64,
+        threads: usize,
+    ) -> Vec<f32> {
+        const BATCH: usize = 10;
+        let sizes = [data.x.cols(), 40, 5];
+        let network = Network::new(&sizes, Activation::Logistic, Output::Softmax).unwrap();
+        let count = network.parameter_count();
+        let vector: Vec<f32> =
+            (0..count).map(|i| ((i * 7919 % 97) as f32 - 49.0) / 500.0).collect();
+        let mut parameters = network.zeros().unwrap();
+        network.pack_vector(&vector, parameters.as_mut_slice());
+        let cost = network.cost("log_loss").unwrap();
+        let mut trainer = Trainer::new(network, parameters, cost, alpha, optimizer, 0.1).unwrap();
+        let layout = data.x.layout(trainer.network(), BATCH, trainer.isa);
+        match data.x {
+            Input::Dense(_) => assert!(matches!(layout, Layout::Columns { .. })),
+            Input::Sparse(_) => assert!(matches!(layout, Layout::Entries { .. })),
+        }
+        trainer.epoch(data, None, BATCH, threads, || false).unwrap();
+        assert_eq!(trainer.workspaces.each.len(), threads, "all threads are used");
+        trainer.parameters().to_vec()
+    }
+
+    /// An X half of whose columns are zero in most batches, and the same as a sparse matrix.
+    #[test]
+    fn columns_left_out_change_nothing() {
+        let (rows, cols) = (73, 700);
+        let x = Array2::from_shape_fn((rows, cols), |(i, j)| match (j % 2, (i * 3 + j) % 40) {
+            (0, _) | (_, 0) => ((i * 31 + j * 7) % 23) as f32 / 23.0,
+            _ => 0.0,
+        });
+        let (mut values, mut indices, mut indptr) = (vec![], vec![], vec![0i32]);
+        for row in x.rows() {
+            for (j, value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+                values.push(*value);
+                indices.push(i32::try_from(j).unwrap());
+            }
+            indptr.push(i32::try_from(values.len()).unwrap());
+        }
+        let (indices, indptr) = (Indices::I32(&indices), Indices::I32(&indptr));
+        let sparse = Csr::new(&values, indices, indptr, cols).unwrap();
+        let y = Array1::from_shape_fn(rows, |i| (i * i % 5) as i64);
+        let data = |x| Data { x, y: Targets::Classes(y.view()), weights: None };
+        let momentum = Optimizer::Sgd { momentum: 0.9, nesterov: true };
+        let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false };
+        let adam = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+        for optimizer in [plain, momentum, adam] {
+            for alpha in [0.0, 0.1] {
+                let expected = train_on(&data(Input::Sparse(sparse)), optimizer, alpha, 1);
+                for threads in [1, 2] {
+                    let dense = data(Input::Dense(x.view()));
+                    let found = train_on(&dense, optimizer, alpha, threads);
+                    assert!(found == expected, "{optimizer:?} {alpha} {threads}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -182,8 +182,9 @@ impl<T: Real> Kernel<T> for Keep<'_, T> {
 mod tests {
     use super::super::bfloat16_model::{self as model, rounded};
     use super::super::panels::{panel_cols, panel_count};
-    use super::super::product::{Epilogue, Layer, Scratch, affine, outer, transposed};
+    use super::super::product::{Layer, Scratch, affine, outer, transposed};
     use super::*;
+    use crate::backprop::NOTHING;
 
     /// A fixed sequence of bits (SplitMix64).
     struct Bits(u64);
@@ -310,12 +311,6 @@ mod tests {
         }
     }
 
-    struct Nothing;
-    impl<T: Real> Epilogue<T> for Nothing {
-        #[inline(always)]
-        fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
-    }
-
     struct OuterBlock<'a> {
         a: &'a [f32],
         delta: &'a [f32],
@@ -388,9 +383,9 @@ mod tests {
                 let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
                 let mut scratch = Scratch::new(isa, m, k, n).unwrap();
                 let mut z = Panels::zeros(m, n).unwrap();
-                affine(isa, &a, layer, &mut scratch, &mut z, Nothing);
+                affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
                 let mut back = Panels::zeros(m, k).unwrap();
-                transposed(isa, &delta, layer, &mut scratch, &mut back, Nothing);
+                transposed(isa, &delta, layer, &mut scratch, &mut back, NOTHING);
                 for i in 0..m {
                     for j in 0..n {
                         let sum = expected(data[at(k, j)], k, |p| a.get(i, p), |p| data[at(p, j)]);
@@ -441,7 +436,7 @@ mod tests {
             let layer = Layer { fan_in: 3, fan_out: 1, first: 0, data: &data };
             let mut scratch = Scratch::new(isa, 2, 3, 1).unwrap();
             let mut z = Panels::zeros(2, 1).unwrap();
-            affine(isa, &a, layer, &mut scratch, &mut z, Nothing);
+            affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
             assert_eq!((z.get(0, 0), z.get(1, 0)), (8.0, 8.0));
         }
     }

@@ -4,6 +4,7 @@
 //! that are rectified) the products need only the rest. Rows are divided into *chunks* of columns: the weights of a chunk stay in the L1
 //! cache while all rows take their part of it.
 
+use super::bits::{BITS, take_lowest};
 use super::csr::Csr;
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::prefetch::{LINE, prefetch};
@@ -42,15 +43,13 @@ impl<T> Lists<T> {
 pub struct Entries<T> {
     cols: usize,
     rows: usize,
-    /// Columns of a chunk, a multiple of [`MASK`].
+    /// Columns of a chunk, a multiple of [`BITS`].
     chunk: usize,
     /// List `row * chunks + chunk`.
     by_row: Lists<T>,
     by_column: Lists<T>,
 }
 
-/// Columns that are looked at together: the bits of a word.
-const MASK: usize = u64::BITS as usize;
 /// Entries of a row that make a chunk worth its while.
 const ENTRIES_PER_CHUNK: f64 = 8.0;
 
@@ -65,7 +64,7 @@ impl<T: Real> Entries<T> {
     pub fn with_capacity(rows: usize, cols: usize, entries: usize, density: f64) -> Option<Self> {
         u32::try_from(cols.max(rows)).ok()?;
         let wished = (ENTRIES_PER_CHUNK / density).min(cols as f64) as usize;
-        let chunk = wished.max(1).next_multiple_of(MASK);
+        let chunk = wished.max(1).next_multiple_of(BITS);
         Some(Self {
             cols,
             rows: 0,
@@ -274,8 +273,8 @@ impl<T: Real> Kernel<T> for Compress<'_, T> {
         let room = entries.spare_capacity_mut();
         let (before, mut count) = (starts[starts.len() - 1], 0);
         for (c, columns) in self.row.chunks(*chunk).enumerate() {
-            for (w, word) in columns.chunks(MASK).enumerate() {
-                let first = c * *chunk + w * MASK;
+            for (w, word) in columns.chunks(BITS).enumerate() {
+                let first = c * *chunk + w * BITS;
                 let whole = word.len() - word.len() % V::LANES;
                 for i in (0..word.len()).step_by(LINE / size_of::<T>()) {
                     prefetch(self.ahead.wrapping_add(first + i));
@@ -287,8 +286,7 @@ impl<T: Real> Kernel<T> for Compress<'_, T> {
                 for (i, value) in word.iter().enumerate().skip(whole) {
                     mask |= u64::from(*value != T::ZERO) << i;
                 }
-                while mask != 0 {
-                    let i = mask.trailing_zeros() as usize;
+                while let Some(i) = take_lowest(&mut mask) {
                     debug_assert!(i < word.len() && count < room.len());
                     // SAFETY: bits are set for numbers of the word alone, and there is room for all of the row.
                     unsafe {
@@ -297,7 +295,6 @@ impl<T: Real> Kernel<T> for Compress<'_, T> {
                             .write(Entry { at: (first + i) as u32, value });
                     }
                     count += 1;
-                    mask &= mask - 1;
                 }
             }
             starts.push(before + count);

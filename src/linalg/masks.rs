@@ -5,13 +5,13 @@
 
 use std::marker::PhantomData;
 
+use super::bits::{BITS, take_lowest, transpose};
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::panels::{Panels, WIDTH, panel_cols};
 use super::real::Real;
 use super::sparse::{Sparse, Terms};
 use super::vector::Vector;
 
-const BITS: usize = u64::BITS as usize;
 const PANELS_PER_WORD: usize = BITS / WIDTH;
 
 /// The bits of a matrix, along rows and, where they are wanted, along columns.
@@ -74,24 +74,6 @@ fn zeros(len: usize) -> Option<Vec<u64>> {
     words.try_reserve_exact(len).ok()?;
     words.resize(len, 0);
     Some(words)
-}
-
-/// Bit j of word i becomes bit i of word j: halves of the block change places, then halves of each half and so on (Warren,
-/// Hacker's Delight, 2nd ed., section 7-3).
-fn transpose(block: &mut [u64; BITS]) {
-    let (mut width, mut low) = (BITS / 2, u64::MAX >> (BITS / 2));
-    while width > 0 {
-        for pair in block.chunks_exact_mut(2 * width) {
-            let (upper, lower) = pair.split_at_mut(width);
-            for (a, b) in upper.iter_mut().zip(lower) {
-                let differ = (*a >> width ^ *b) & low;
-                *a ^= differ << width;
-                *b ^= differ;
-            }
-        }
-        width /= 2;
-        low ^= low << width;
-    }
 }
 
 /// Bit i is set where number i of a row of a panel is not zero.
@@ -188,17 +170,6 @@ unsafe impl<'a, T: Real> Sparse<T> for Masked<'a, T> {
             matrix: PhantomData,
         }
     }
-}
-
-/// The number of the lowest bit that is set, which is cleared.
-#[inline(always)]
-fn take_lowest(bits: &mut u64) -> Option<usize> {
-    if *bits == 0 {
-        return None;
-    }
-    let lowest = bits.trailing_zeros() as usize;
-    *bits &= *bits - 1;
-    Some(lowest)
 }
 
 /// Terms of a row that a word names.

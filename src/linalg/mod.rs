@@ -14,12 +14,16 @@
 //! | `rows` | which rows of the data a mini-batch is made of |
 //! | `csr` | a sparse X as it comes |
 //! | `entries` | rows of X by what is not zero in them |
+//! | `bits` | words of bits that say what counts |
+//! | `columns` | columns of X in a small batch, and the products over them |
 //! | `masks` | which numbers of a layer are not zero |
 //! | `sparse` | the products over either |
 //! | `team` | threads for the length of a call |
 //! | `denormals` | no slow arithmetic on denormal numbers |
 
 pub mod bfloat16;
+pub mod bits;
+pub mod columns;
 pub mod csr;
 pub mod denormals;
 pub mod dispatch;

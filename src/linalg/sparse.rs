@@ -40,15 +40,13 @@ pub const MAX_PANELS_AT_ONCE: usize = 8;
 
 /// Sums that are held in registers: beside them there is one number of X, a tile of the dense products holds more.
 const fn accumulators<V: Vector>() -> usize {
-    let most = V::MAX_ACCUMULATORS + 2;
-    // More hide no more latency.
-    if most < 16 { most } else { 16 }
+    let (held, panels) = (V::MAX_ACCUMULATORS + 2, MAX_PANELS_AT_ONCE * (WIDTH / V::LANES));
+    if held < panels { held } else { panels }
 }
 
 /// Panels that are taken at once: as many as there are registers for.
 const fn panels_at_once<V: Vector>() -> usize {
-    let panels = accumulators::<V>() / (WIDTH / V::LANES);
-    if panels < MAX_PANELS_AT_ONCE { panels } else { MAX_PANELS_AT_ONCE }
+    accumulators::<V>() / (WIDTH / V::LANES)
 }
 
 /// Panels of δ that [`outer`] should take at once: the rows of a part and the sums are to stay in the L1 cache.
@@ -225,18 +223,13 @@ pub fn outer<V: Vector>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backprop::NOTHING;
     use crate::linalg::entries::Entries;
     use crate::linalg::masks::{Masked, Masks};
     use crate::linalg::product;
 
     const COLS: [usize; 7] = [1, 15, 16, 63, 64, 65, 200];
     const NEURONS: [usize; 6] = [1, 16, 17, 100, 113, 240];
-
-    struct Nothing;
-    impl<T: Real> Epilogue<T> for Nothing {
-        #[inline(always)]
-        fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
-    }
 
     struct Outer<'a, T, X> {
         x: X,
@@ -305,7 +298,7 @@ mod tests {
         }
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = Panels::zeros(rows, neurons).unwrap();
-        affine(isa, x, layer, &mut z, Nothing);
+        affine(isa, x, layer, &mut z, NOTHING);
         let mut delta = Panels::zeros(rows, neurons).unwrap();
         for i in 0..rows {
             for n in 0..neurons {
@@ -372,8 +365,8 @@ mod tests {
             }
             let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
             let mut scratch = product::Scratch::new(isa, rows, cols, neurons).unwrap();
-            product::affine(isa, &dense, layer, &mut scratch, &mut z[0], Nothing);
-            affine(isa, &x, layer, &mut z[1], Nothing);
+            product::affine(isa, &dense, layer, &mut scratch, &mut z[0], NOTHING);
+            affine(isa, &x, layer, &mut z[1], NOTHING);
             for i in 0..rows {
                 for n in 0..neurons {
                     assert_eq!(z[0].get(i, n).to_bits(), z[1].get(i, n).to_bits(), "{isa:?}");

@@ -44,7 +44,7 @@ impl<T: Real> Trainer<T> {
         let rest: usize = sizes[1..].windows(2).map(|s| s[0].saturating_mul(s[1])).sum();
         if rest.saturating_mul(TIMES_THE_REST) > first
             || batch_size.saturating_mul(INPUTS_PER_ROW) > sizes[0]
-            || layouts.iter().any(|layout| *layout != Layout::Panels)
+            || layouts[0].is_of_lists()
             || self.isa.multiplies_bfloat16()
         {
             return 1;

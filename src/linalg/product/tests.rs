@@ -1,13 +1,8 @@
 use super::*;
+use crate::backprop::NOTHING;
 
 /// Sizes at and around the edges of tiles, registers and panels, and primes.
 const SIZES: [usize; 13] = [1, 2, 3, 5, 6, 7, 13, 15, 16, 17, 31, 33, 97];
-
-struct Nothing;
-impl<T: Real> Epilogue<T> for Nothing {
-    #[inline(always)]
-    fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, _values: &mut [T]) {}
-}
 
 struct OuterBlock<'a, T> {
     parts: &'a [(&'a [T], &'a [T])],
@@ -65,10 +60,10 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
     let a = matrix::<T>(m, k, 1);
     let mut z = Panels::zeros(m, n).unwrap();
     let mut scratch = Scratch::new(isa, m, k, n).unwrap();
-    affine(isa, &a, layer, &mut scratch, &mut z, Nothing);
+    affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
     let delta = matrix::<T>(m, n, 2);
     let mut back = Panels::zeros(m, k).unwrap();
-    transposed(isa, &delta, layer, &mut scratch, &mut back, Nothing);
+    transposed(isa, &delta, layer, &mut scratch, &mut back, NOTHING);
     for i in 0..m {
         for j in 0..n {
             let products = (0..k).map(|p| number(i, p, 1) * number(p, j, 3));
