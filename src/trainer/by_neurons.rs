@@ -44,7 +44,7 @@ impl<T: Real> Trainer<T> {
         let rest: usize = sizes[1..].windows(2).map(|s| s[0].saturating_mul(s[1])).sum();
         if rest.saturating_mul(TIMES_THE_REST) > first
             || batch_size.saturating_mul(INPUTS_PER_ROW) > sizes[0]
-            || layouts[0].is_of_lists()
+            || layouts.iter().any(|layout| layout.is_of_lists())
             || self.isa.multiplies_bfloat16()
         {
             return 1;
@@ -274,13 +274,16 @@ mod tests {
 
     #[test]
     fn is_chosen_where_the_first_layer_is_nearly_all_and_batches_are_small() {
-        let threads = |sizes: &[usize], batch| {
+        let threads_with = |sizes: &[usize], batch, layouts: &[Layout]| {
             let network = Network::new(sizes, Activation::Tanh, Output::Softmax).unwrap();
             let parameters = network.zeros::<f32>().unwrap();
             let cost = network.cost("log_loss").unwrap();
             let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false };
             let trainer = Trainer::new(network, parameters, cost, 0.0, plain, 0.1).unwrap();
-            trainer.threads_by_neurons(&vec![Layout::Panels; sizes.len() - 1], batch, 4)
+            trainer.threads_by_neurons(layouts, batch, 4)
+        };
+        let threads = |sizes: &[usize], batch| {
+            threads_with(sizes, batch, &vec![Layout::Panels; sizes.len() - 1])
         };
         // Two panels of neurons are for two threads at most.
         assert_eq!(threads(&[784, 30, 10], 10), 2);
@@ -289,6 +292,11 @@ mod tests {
         assert_eq!(threads(&[784, 100, 10], 200), 1);
         assert_eq!(threads(&[784, 100, 100, 10], 10), 1);
         assert_eq!(threads(&[784, 30, 10], 2), 1);
+        // Columns of X are found by each thread; bits of a hidden layer would be those of its own neurons.
+        let (columns, masked) = (Layout::columns(0.5), Layout::masked(0.3));
+        assert_eq!(threads_with(&[784, 64, 10], 10, &[columns, Layout::Panels]), 4);
+        assert_eq!(threads_with(&[784, 64, 10], 10, &[Layout::Panels, masked]), 1);
+        assert_eq!(threads_with(&[784, 64, 10], 10, &[masked, Layout::Panels]), 1);
     }
 
     /// A batch without weight ends the epoch with an error, and leaves the batches before it whole.
