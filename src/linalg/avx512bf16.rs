@@ -96,7 +96,8 @@ impl PairRegister<F32x16> for Bf16x32 {
 
     #[inline(always)]
     fn dot(self, other: Self, sum: F32x16) -> F32x16 {
+        // The last operand may be a pair in memory, broadcast by the same instruction.
         // SAFETY: see the impl.
-        F32x16(unsafe { _mm512_dpbf16_ps(sum.0, numbers(self.0), numbers(other.0)) })
+        F32x16(unsafe { _mm512_dpbf16_ps(sum.0, numbers(other.0), numbers(self.0)) })
     }
 }

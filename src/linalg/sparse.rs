@@ -44,14 +44,22 @@ const fn accumulators<V: Vector>() -> usize {
     if held < panels { held } else { panels }
 }
 
-/// Panels that are taken at once: as many as there are registers for.
+/// What is multiplied over and over is to stay in the L1 cache.
+const L1: usize = 32 << 10;
+/// Rows of the right matrix that a part of most lists is multiplied with.
+const ROWS_PER_PART: usize = 64;
+
+/// Panels that are taken at once: as many as there are registers for, and as a part's rows of them stay in the L1 cache.
 const fn panels_at_once<V: Vector>() -> usize {
-    accumulators::<V>() / (WIDTH / V::LANES)
+    let (held, cached) = (
+        accumulators::<V>() / (WIDTH / V::LANES),
+        L1 / (ROWS_PER_PART * WIDTH * size_of::<V::Scalar>()),
+    );
+    if held < cached { held } else { cached }
 }
 
 /// Panels of δ that [`outer`] should take at once: the rows of a part and the sums are to stay in the L1 cache.
 pub fn panels_of_delta<V: Vector>(x: impl Sparse<V::Scalar>) -> usize {
-    const L1: usize = 28 << 10;
     let rows = x.rows().div_ceil(x.parts_of_columns().max(1));
     let panel = (rows + WIDTH) * WIDTH * size_of::<V::Scalar>();
     (L1 / panel).clamp(2, MAX_PANELS_AT_ONCE).min(panels_at_once::<V>())
