@@ -7,7 +7,7 @@ use crate::batch::Ahead;
 use crate::linalg::columns::{self, InColumns};
 use crate::linalg::dispatch::Kernel;
 use crate::linalg::panels::{BLOCK, Panels, WIDTH};
-use crate::linalg::prefetch::{prefetch, prefetch_slice};
+use crate::linalg::prefetch::prefetch;
 use crate::linalg::real::Real;
 use crate::linalg::sparse::MAX_PANELS_AT_ONCE;
 use crate::linalg::vector::Vector;
@@ -63,11 +63,6 @@ impl<T: Real> Share<'_, T> {
         resume: bool,
         sums: &mut [T; BLOCK],
     ) {
-        // The products take long enough for what the update needs to arrive.
-        prefetch_slice(&self.parameters[range.clone()]);
-        for slot in self.state.iter().filter(|slot| !slot.is_empty()) {
-            prefetch_slice(&slot[range.clone()]);
-        }
         if resume {
             sums[..range.len()].copy_from_slice(&self.gradient[range]);
         } else if block.cols.next_multiple_of(V::LANES) < WIDTH {
