@@ -10,10 +10,8 @@ use crate::batch::{Data, Input, Layout, gather, gather_entries};
 use crate::cost::Cost;
 use crate::error::Error;
 use crate::linalg::bfloat16::Kept;
-use crate::linalg::columns::{self, Columns, InColumns};
+use crate::linalg::columns::{self, InColumns};
 use crate::linalg::dispatch::{Isa, Kernel, dispatch};
-use crate::linalg::entries::Entries;
-use crate::linalg::masks::{Masked, Masks};
 use crate::linalg::operands::{Lane, Operands};
 use crate::linalg::panels::{Aligned, BLOCK, Panels, WIDTH, panel_cols, panel_count};
 use crate::linalg::product::{self, Epilogue, Layer, Scratch};
@@ -22,6 +20,7 @@ use crate::linalg::rows::Rows;
 use crate::linalg::sparse;
 use crate::linalg::vector::Vector;
 use crate::network::{Block, Network, vector_of};
+use crate::zeros::{Inputs, Zeros};
 
 /// What one thread computes for its rows of a batch.
 pub struct Workspace<T> {
@@ -42,39 +41,6 @@ pub struct Workspace<T> {
     kept_delta: Kept,
     /// Room for [`WIDTH`] rows of outputs, transposed.
     lanes: Aligned<T>,
-}
-
-/// What is known of the zeros of a^l.
-enum Zeros<T> {
-    /// Nothing: they are numbers like others.
-    Unknown,
-    Entries(Entries<T>),
-    Masks(Masks),
-    Columns(Columns),
-}
-
-impl<T: Real> Zeros<T> {
-    /// Room for what `layout` says of up to `rows` rows of `cols` numbers, `most` of which are not zero; or None where memory
-    /// is refused.
-    fn with_capacity(layout: Layout, rows: usize, cols: usize, most: usize) -> Option<Self> {
-        Some(match layout {
-            Layout::Panels => Zeros::Unknown,
-            Layout::Entries { density } => {
-                Zeros::Entries(Entries::with_capacity(rows, cols, most, density)?)
-            }
-            Layout::Masked { .. } => Zeros::Masks(Masks::with_capacity(rows, cols)?),
-            Layout::Columns { .. } => Zeros::Columns(Columns::with_capacity(cols)?),
-        })
-    }
-
-    /// Find them.
-    fn find(&mut self, isa: Isa, a: &Panels<T>) {
-        match self {
-            Zeros::Unknown | Zeros::Entries(_) => {}
-            Zeros::Masks(masks) => masks.find(isa, a),
-            Zeros::Columns(columns) => columns.find(isa, a),
-        }
-    }
 }
 
 impl<T: Real> Workspace<T> {
@@ -321,26 +287,6 @@ pub fn activations<T: Real>(
     weighted_input(isa, layer, before, scratch, &mut after[0], sigma);
     if let Some(zeros) = zeros.get_mut(l) {
         zeros.find(isa, &after[0]);
-    }
-}
-
-/// a^l as the products of layer l + 1 multiply it.
-enum Inputs<'a, T> {
-    Panels(&'a Panels<T>),
-    Entries(&'a Entries<T>),
-    Masked(Masked<'a, T>),
-    Columns(InColumns<'a, T>),
-}
-
-impl<'a, T: Real> Inputs<'a, T> {
-    #[inline(always)]
-    fn of(a: &'a Panels<T>, zeros: &'a Zeros<T>) -> Self {
-        match zeros {
-            Zeros::Unknown => Inputs::Panels(a),
-            Zeros::Entries(entries) => Inputs::Entries(entries),
-            Zeros::Masks(masks) => Inputs::Masked(Masked::new(a, masks)),
-            Zeros::Columns(columns) => Inputs::Columns(InColumns::new(a, columns)),
-        }
     }
 }
 

@@ -45,9 +45,11 @@ pub mod linalg;
 pub mod network;
 pub mod objective;
 pub mod optimizer;
+pub mod pace;
 pub mod predict;
 pub mod rounds;
 pub mod trainer;
+pub mod zeros;
 
 #[cfg(feature = "python")]
 #[deny(clippy::indexing_slicing)]

@@ -1,6 +1,8 @@
 //! Epochs of mini-batches in a given order; each batch takes two [`rounds`](super::rounds) of the threads, or is shared out by
 //! neurons where batches are small and the first layer is nearly all of the network.
 
+use std::time::Instant;
+
 use crate::batch::{Data, check_order};
 use crate::cost::Cost;
 use crate::error::Error;
@@ -13,6 +15,7 @@ use crate::linalg::rows::Rows;
 use crate::linalg::team::{self, Team};
 use crate::network::{Network, vector_of};
 use crate::optimizer::{MAX_SLOTS, Optimizer, Update};
+use crate::pace::Pace;
 use crate::rounds::{Loss, Pass, Squares, Workspaces, cut, rows_at_once, useful_threads};
 
 mod by_neurons;
@@ -41,6 +44,9 @@ pub struct Trainer<T> {
     updates: u64,
     isa: Isa,
     workspaces: Workspaces<T>,
+    /// Those for the other one of one thread and all, where both are in use.
+    other_workspaces: Workspaces<T>,
+    pace: Pace,
     /// Sums over a batch that is taken in several goes.
     gradient: Aligned<T>,
     squares: Vec<f64>,
@@ -75,6 +81,8 @@ impl<T: Real> Trainer<T> {
             updates: 0,
             isa: Isa::best(),
             workspaces: Workspaces::none(),
+            other_workspaces: Workspaces::none(),
+            pace: Pace::default(),
         })
     }
 
@@ -82,6 +90,7 @@ impl<T: Real> Trainer<T> {
     pub fn set_isa(&mut self, isa: Isa) {
         self.isa = isa;
         self.workspaces = Workspaces::none();
+        self.other_workspaces = Workspaces::none();
     }
 
     pub fn network(&self) -> &Network {
@@ -156,7 +165,12 @@ impl<T: Real> Trainer<T> {
             return self.epoch_by_neurons(data, all, batch_size, &layouts, by_neurons, stop);
         }
 
-        team::with(threads, |team| {
+        let on_one = threads == 1 || self.pace.prefers_one();
+        if threads > 1 && on_one != (self.workspaces.each.len() <= 1) {
+            std::mem::swap(&mut self.workspaces, &mut self.other_workspaces);
+        }
+        let start = Instant::now();
+        let end = team::with(if on_one { 1 } else { threads }, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
             self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
@@ -172,7 +186,11 @@ impl<T: Real> Trainer<T> {
                 total.add(loss, batch.len());
             }
             Ok(Epoch::Finished(total.over(all.len())))
-        })
+        })?;
+        if threads > 1 && matches!(end, Epoch::Finished(_)) {
+            self.pace.observe(on_one, all.len(), start.elapsed());
+        }
+        Ok(end)
     }
 
     /// One mini-batch, and the first rows of the next: its loss before the update, or None when asked to stop.
@@ -250,6 +268,8 @@ impl<T: Real> Trainer<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ndarray::{Array1, Array2};
 
     use super::*;
@@ -259,22 +279,37 @@ mod tests {
 
     const ROWS: usize = 600;
 
-    /// Parameters and loss after an epoch on threads that were lately so fast.
-    fn train(sizes: &[usize], batch: usize, speeds: &[f64], zeros: usize) -> (Vec<f32>, String) {
-        let outputs = sizes[sizes.len() - 1];
-        let network = Network::new(sizes, Activation::Relu, Output::Softmax).unwrap();
-        let x = Array2::from_shape_fn((ROWS, sizes[0]), |(i, j)| {
-            if (i + j) % 10 < zeros { 0.0 } else { ((i * 31 + j * 7) % 23) as f32 / 23.0 }
-        });
-        let y = Array1::from_shape_fn(ROWS, |i| (i * i % outputs) as i64);
+    /// A trainer of a network with some small weights.
+    fn trainer(
+        sizes: &[usize],
+        hidden: Activation,
+        optimizer: Optimizer,
+        alpha: f64,
+    ) -> Trainer<f32> {
+        let network = Network::new(sizes, hidden, Output::Softmax).unwrap();
         let count = network.parameter_count();
         let vector: Vec<f32> =
             (0..count).map(|i| ((i * 7919 % 97) as f32 - 49.0) / 500.0).collect();
         let mut parameters = network.zeros().unwrap();
         network.pack_vector(&vector, parameters.as_mut_slice());
         let cost = network.cost("log_loss").unwrap();
-        let adam = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
-        let mut trainer = Trainer::new(network, parameters, cost, 0.1, adam, 0.01).unwrap();
+        Trainer::new(network, parameters, cost, alpha, optimizer, 0.01).unwrap()
+    }
+
+    const ADAM: Optimizer = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+
+    /// X of which so many tenths are zero, and classes.
+    fn data(cols: usize, outputs: usize, zeros: usize) -> (Array2<f32>, Array1<i64>) {
+        let x = Array2::from_shape_fn((ROWS, cols), |(i, j)| {
+            if (i + j) % 10 < zeros { 0.0 } else { ((i * 31 + j * 7) % 23) as f32 / 23.0 }
+        });
+        (x, Array1::from_shape_fn(ROWS, |i| (i * i % outputs) as i64))
+    }
+
+    /// Parameters and loss after an epoch on threads that were lately so fast.
+    fn train(sizes: &[usize], batch: usize, speeds: &[f64], zeros: usize) -> (Vec<f32>, String) {
+        let (x, y) = data(sizes[0], sizes[sizes.len() - 1], zeros);
+        let mut trainer = trainer(sizes, Activation::Relu, ADAM, 0.1);
         trainer.workspaces.set_speeds(speeds);
         let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
         let loss = trainer.epoch(&data, None, batch, speeds.len(), || false);
@@ -291,14 +326,7 @@ mod tests {
     ) -> Vec<f32> {
         const BATCH: usize = 10;
         let sizes = [data.x.cols(), 40, 5];
-        let network = Network::new(&sizes, Activation::Logistic, Output::Softmax).unwrap();
-        let count = network.parameter_count();
-        let vector: Vec<f32> =
-            (0..count).map(|i| ((i * 7919 % 97) as f32 - 49.0) / 500.0).collect();
-        let mut parameters = network.zeros().unwrap();
-        network.pack_vector(&vector, parameters.as_mut_slice());
-        let cost = network.cost("log_loss").unwrap();
-        let mut trainer = Trainer::new(network, parameters, cost, alpha, optimizer, 0.1).unwrap();
+        let mut trainer = trainer(&sizes, Activation::Logistic, optimizer, alpha);
         let layout = data.x.layout(trainer.network(), BATCH, trainer.isa);
         match data.x {
             Input::Dense(_) => assert!(matches!(layout, Layout::Columns { .. })),
@@ -331,8 +359,7 @@ mod tests {
         let data = |x| Data { x, y: Targets::Classes(y.view()), weights: None };
         let momentum = Optimizer::Sgd { momentum: 0.9, nesterov: true };
         let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false };
-        let adam = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
-        for optimizer in [plain, momentum, adam] {
+        for optimizer in [plain, momentum, ADAM] {
             for alpha in [0.0, 0.1] {
                 let expected = train_on(&data(Input::Sparse(sparse)), optimizer, alpha, 1);
                 for threads in [1, 2] {
@@ -355,5 +382,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn epochs_may_change_between_one_thread_and_all() {
+        let (x, y) = data(60, 7, 3);
+        let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
+        let of = |threads: usize| {
+            let mut trainer = trainer(&[60, 150, 130, 7], Activation::Relu, ADAM, 0.1);
+            for tries_one in [false, true, true, false, true] {
+                trainer.pace = Pace::default();
+                if tries_one {
+                    (0..3).for_each(|_| trainer.pace.observe(false, 1, Duration::from_millis(1)));
+                }
+                trainer.epoch(&data, None, 203, threads, || false).unwrap();
+                let expected = if tries_one { 1 } else { threads };
+                assert_eq!(trainer.workspaces.each.len(), expected);
+            }
+            trainer.parameters().to_vec()
+        };
+        assert!(of(1) == of(2) && of(1) == of(3));
     }
 }
