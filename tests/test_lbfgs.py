@@ -27,12 +27,16 @@ def test_objective_and_gradient_belong_together_for_several_outputs(data):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_several_outputs_fit_better_than_with_the_gradient_of_another_function(data):
+def test_several_outputs_fit_as_well_as_with_the_gradient_of_another_function(data):
     X, y = data
-    options = {"solver": "lbfgs", "hidden_layer_sizes": 10, "random_state": 0, "max_iter": 300}
-    ours = MLPRegressor(**options).fit(X, y)
-    theirs = neural_network.MLPRegressor(**options).fit(X, y)
-    assert ours.loss_ <= theirs.loss_ * 1.01
+    ratios = []
+    # Each start ends in a minimum of its own, which the last bits of a BLAS decide: one start alone proves nothing.
+    for seed in range(7):
+        options = {"solver": "lbfgs", "hidden_layer_sizes": 10, "random_state": seed}
+        ours = MLPRegressor(**options, max_iter=3000).fit(X, y)
+        theirs = neural_network.MLPRegressor(**options, max_iter=3000).fit(X, y)
+        ratios.append(ours.loss_ / theirs.loss_)
+    assert np.median(ratios) <= 1.01
     # Reported in the units of sgd and adam: the mean over rows and outputs.
     penalty = 0.5 * ours.alpha * sum((c**2).sum() for c in ours.coefs_) / len(X)
     assert ours.loss_ == pytest.approx(0.5 * ((ours.predict(X) - y) ** 2).mean() + penalty)
