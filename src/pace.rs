@@ -18,7 +18,7 @@ const GROWTH: f64 = 0.25;
 const GAIN: f64 = 0.05;
 
 /// Seconds per row on all threads and on one, as far as they are known.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
     together: Option<f64>,
     alone: Option<f64>,

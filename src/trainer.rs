@@ -398,6 +398,8 @@ mod tests {
                 trainer.epoch(&data, None, 203, threads, || false).unwrap();
                 let expected = if tries_one { 1 } else { threads };
                 assert_eq!(trainer.workspaces.each.len(), expected);
+                let has_observed = trainer.pace != Pace::default();
+                assert_eq!(has_observed, tries_one || threads > 1);
             }
             trainer.parameters().to_vec()
         };

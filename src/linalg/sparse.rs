@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::bits::BITS;
 use super::dispatch::{Isa, Kernel, dispatch};
 use super::panels::{BLOCK, Panels, WIDTH, panel_count};
 use super::product::{Epilogue, Layer};
@@ -46,15 +47,12 @@ const fn accumulators<V: Vector>() -> usize {
 
 /// What is multiplied over and over is to stay in the L1 cache.
 const L1: usize = 32 << 10;
-/// Rows of the right matrix that a part of most lists is multiplied with.
-const ROWS_PER_PART: usize = 64;
 
-/// Panels that are taken at once: as many as there are registers for, and as a part's rows of them stay in the L1 cache.
+/// Panels that are taken at once: as many as there are registers for, and as stay in the L1 cache with the rows that a word
+/// of bits stands for.
 const fn panels_at_once<V: Vector>() -> usize {
-    let (held, cached) = (
-        accumulators::<V>() / (WIDTH / V::LANES),
-        L1 / (ROWS_PER_PART * WIDTH * size_of::<V::Scalar>()),
-    );
+    let held = accumulators::<V>() / (WIDTH / V::LANES);
+    let cached = L1 / (BITS * WIDTH * size_of::<V::Scalar>());
     if held < cached { held } else { cached }
 }
 
