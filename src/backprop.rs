@@ -373,14 +373,19 @@ pub fn output_delta<T: Real>(
     for i in 0..rows.len() {
         let row = rows.get(i);
         let weight = data.weight(row);
-        let mut row_cost = T::ZERO;
+        // Without a branch on the class, which the processor could not foresee.
+        let class = data.y.class(row, outputs).filter(|_| cost.is_of_class_alone());
+        let mut row_cost =
+            class.map_or(T::ZERO, |class| cost.add_to(T::ZERO, &[a.get(i, class)], &[T::ONE]));
         for panel in 0..a.panel_count() {
             let columns = i * WIDTH..i * WIDTH + panel_cols(outputs, panel);
             let (a, delta) =
                 (&a.panel(panel)[columns.clone()], &mut delta.panel_mut(panel)[columns]);
             let y = &mut [T::ZERO; WIDTH][..a.len()];
             data.y.copy_to(row, outputs, panel * WIDTH, y);
-            row_cost = cost.add_to(row_cost, a, y);
+            if class.is_none() {
+                row_cost = cost.add_to(row_cost, a, y);
+            }
             cost.output_delta(network.output, a, y, weight, delta);
         }
         // 0 times an infinite cost of a row that does not count is not a number.

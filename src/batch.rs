@@ -323,13 +323,22 @@ impl<T: Real> Targets<'_, T> {
         }
     }
 
-    /// Targets of row `row` out of `outputs`: as many as `out` takes, from output `first`.
+    /// The only output of row `row`, out of more than one, whose target is 1 where all others are 0.
     #[inline]
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "class indices are within [0, outputs), see `check`"
     )]
+    pub fn class(&self, row: usize, outputs: usize) -> Option<usize> {
+        match self {
+            Targets::Classes(y) if outputs > 1 => Some(y[row] as usize),
+            _ => None,
+        }
+    }
+
+    /// Targets of row `row` out of `outputs`: as many as `out` takes, from output `first`.
+    #[inline]
     pub fn copy_to(&self, row: usize, outputs: usize, first: usize, out: &mut [T]) {
         match self {
             Targets::Dense(y) => {
@@ -338,9 +347,9 @@ impl<T: Real> Targets<'_, T> {
                 }
             }
             Targets::Classes(y) if outputs == 1 => out[0] = T::of(y[row] as f64),
-            Targets::Classes(y) => {
+            Targets::Classes(_) => {
                 out.fill(T::ZERO);
-                let class = (y[row] as usize).checked_sub(first);
+                let class = self.class(row, outputs).and_then(|class| class.checked_sub(first));
                 if let Some(out) = class.and_then(|class| out.get_mut(class)) {
                     *out = T::ONE;
                 }
@@ -367,6 +376,17 @@ impl<T: Real> Data<'_, T> {
                 Err(Error::shape("sample_weight", &[self.x.rows()], &[w.len()]))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Ask for the targets of rows in random order, some time before BP1 needs them.
+    pub fn ask_for_targets(&self, rows: Rows<'_>) {
+        for i in 0..rows.len() {
+            let row = rows.get(i);
+            match &self.y {
+                Targets::Dense(y) => prefetch(y.row(row).as_ptr()),
+                Targets::Classes(y) => prefetch(&raw const y[row]),
+            }
         }
     }
 

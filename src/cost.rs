@@ -12,6 +12,8 @@ use crate::linalg::real::Real;
 /// A cost as a function of one output; the cost of a row is the sum over its outputs.
 trait CostFunction {
     const NAME: &'static str;
+    /// Whether an output whose target is 0 costs nothing, so that only the one of a row's class does.
+    const ZERO_IS_FREE: bool = false;
     /// C for output a and target y.
     fn cost<T: Real>(a: T, y: T) -> T;
     /// ∂C/∂a
@@ -40,6 +42,7 @@ fn xlogy<T: Real>(x: T, y: T) -> T {
 struct CategoricalCrossEntropy;
 impl CostFunction for CategoricalCrossEntropy {
     const NAME: &'static str = "log_loss";
+    const ZERO_IS_FREE: bool = true;
     fn cost<T: Real>(a: T, y: T) -> T {
         -xlogy(y, clip(a))
     }
@@ -53,8 +56,13 @@ struct BinaryCrossEntropy;
 impl CostFunction for BinaryCrossEntropy {
     const NAME: &'static str = "log_loss";
     fn cost<T: Real>(a: T, y: T) -> T {
-        let a = clip(a);
-        -(xlogy(y, a) + xlogy(T::ONE - y, T::ONE - a))
+        let (a, other) = (clip(a), T::ONE - y);
+        // A class takes one logarithm, and no branch on which it is: the processor could not foresee it.
+        if y * other == T::ZERO {
+            -(y * a + other * (T::ONE - a)).ln()
+        } else {
+            -(xlogy(y, a) + xlogy(other, T::ONE - a))
+        }
     }
     fn gradient<T: Real>(a: T, y: T) -> T {
         let a = clip(a);
@@ -107,6 +115,11 @@ macro_rules! costs {
             fn outputs(self) -> impl Iterator<Item = Output> {
                 let others: &[Output] = match self { $(Cost::$name => &[$($other),*]),* };
                 [self.canonical()].into_iter().chain(others.iter().copied())
+            }
+
+            /// Whether the cost of a row is that of its class's output alone.
+            pub fn is_of_class_alone(self) -> bool {
+                match self { $(Cost::$name => <$name as CostFunction>::ZERO_IS_FREE),* }
             }
 
             /// C of a row, or of some of its outputs, added to `sum`; not weighted.

@@ -227,6 +227,7 @@ impl<T: Real> Pass<'_, '_, T> {
             let start = Instant::now();
             let own = shares.of(thread);
             let Pass { network, isa, cost, data } = *self;
+            data.ask_for_targets(own);
             forward(network, parameters, isa, &data.x, own, workspace);
             backward(network, parameters, isa, cost, data, own, workspace);
             workspace.seconds = start.elapsed().as_secs_f64();

@@ -81,6 +81,7 @@ impl<T: Real> Trainer<T> {
                     false => data.total_weight(batch).map_err(Err),
                 };
                 let rows = if weight.is_ok() { batch } else { batch.slice(0, 0) };
+                data.ask_for_targets(rows);
                 self.meet(team, data, rows, update, &shares);
                 let weight = match weight {
                     Ok(weight) => weight,
