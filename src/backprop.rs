@@ -370,6 +370,7 @@ pub fn output_delta<T: Real>(
 ) {
     let (depth, outputs) = (network.depth(), network.outputs());
     let (a, delta) = (&workspace.a[depth], &mut workspace.delta[depth - 1]);
+    data.touch_targets(rows);
     for i in 0..rows.len() {
         let row = rows.get(i);
         let weight = data.weight(row);
@@ -430,33 +431,31 @@ pub fn hidden_delta<T: Real>(
     product::transposed(isa, next_delta, next_layer, scratch, delta, times_sigma_prime);
 }
 
-/// BP3: ∂C/∂b^l = δ^l, summed over the rows of the batch; with `resume` added to `gradient`.
+/// BP3: ∂C/∂b^l = δ^l, summed over the rows of all workspaces.
 #[inline(always)]
 pub fn bias_gradient<V: Vector>(
     block: &Block,
     workspaces: &[Workspace<V::Scalar>],
-    resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     for (i, w) in workspaces.iter().enumerate() {
         let delta = w.delta[block.layer - 1].panel(block.panel);
-        product::column_sums::<V>(delta, block.cols, resume || i > 0, gradient);
+        product::column_sums::<V>(delta, block.cols, i > 0, gradient);
     }
 }
 
-/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of the batch; with `resume` added to `gradient`. Up to `PANELS` panels
-/// of neurons are taken at once; lists of what is not zero take more than one.
+/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces. Up to `PANELS` panels of neurons are taken at once;
+/// lists of what is not zero take more than one.
 #[inline(always)]
 pub fn weight_gradient<V: Vector, const PANELS: usize>(
     block: &Block,
     inputs: usize,
     panels: &Range<usize>,
     workspaces: &[Workspace<V::Scalar>],
-    resume: bool,
     gradient: &mut [V::Scalar],
 ) {
     for (i, w) in workspaces.iter().enumerate() {
-        let resume = resume || i > 0;
+        let resume = i > 0;
         let delta = &w.delta[block.layer - 1];
         let panels = panels.clone();
         let columns = inputs * WIDTH..inputs * WIDTH + block.rows;

@@ -1,5 +1,7 @@
 //! The data of a call: inputs, targets and weights of rows, checked against the network before any work.
 
+use std::hint::black_box;
+
 use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use crate::error::Error;
@@ -346,7 +348,9 @@ impl<T: Real> Targets<'_, T> {
                     *out = y;
                 }
             }
-            Targets::Classes(y) if outputs == 1 => out[0] = T::of(y[row] as f64),
+            Targets::Classes(y) if outputs == 1 => {
+                out[0] = [T::ZERO, T::ONE][usize::from(y[row] != 0)]
+            }
             Targets::Classes(_) => {
                 out.fill(T::ZERO);
                 let class = self.class(row, outputs).and_then(|class| class.checked_sub(first));
@@ -379,13 +383,14 @@ impl<T: Real> Data<'_, T> {
         }
     }
 
-    /// Ask for the targets of rows in random order, some time before BP1 needs them.
-    pub fn ask_for_targets(&self, rows: Rows<'_>) {
+    /// Have the targets of rows in random order in the cache. They are read, many at a time: a processor that has enough
+    /// lines on their way leaves out what it is only asked for.
+    pub fn touch_targets(&self, rows: Rows<'_>) {
         for i in 0..rows.len() {
             let row = rows.get(i);
             match &self.y {
-                Targets::Dense(y) => prefetch(y.row(row).as_ptr()),
-                Targets::Classes(y) => prefetch(&raw const y[row]),
+                Targets::Dense(y) => drop(black_box(y.row(row).first().copied())),
+                Targets::Classes(y) => drop(black_box(y[row])),
             }
         }
     }

@@ -17,8 +17,8 @@ use crate::optimizer::{Gradient, MAX_SLOTS, Update};
 /// What becomes of the gradient of a block, once BP3 or BP4 has it.
 #[derive(Clone, Copy)]
 pub struct Goal<T> {
-    /// Go on from the sums of earlier rows of the same batch.
-    pub resume: bool,
+    /// Add to the sums of earlier rows of the same batch.
+    pub adds: bool,
     /// Apply the update at once, while the block is in the L1 cache; without it the sums are kept.
     pub update: Option<(Update<T>, Scale<T>)>,
 }
@@ -36,7 +36,7 @@ pub struct Share<'a, T> {
     pub blocks: Range<usize>,
     pub parameters: &'a mut [T],
     pub state: [&'a mut [T]; MAX_SLOTS],
-    /// Sums of a batch that is taken in several goes; empty where none is.
+    /// Sums of a batch that is taken in several goes, or of a half; empty where there are none.
     pub gradient: &'a mut [T],
     /// Sum of squares of the weights of each block after the update; empty where nobody asks.
     pub squares: &'a mut [f64],
@@ -54,23 +54,6 @@ impl<T: Real> Share<'_, T> {
         block.start - origin..block.range().end - origin
     }
 
-    /// What the sums of a block begin from.
-    #[inline(always)]
-    fn start<V: Vector<Scalar = T>>(
-        &self,
-        block: &Block,
-        range: Range<usize>,
-        resume: bool,
-        sums: &mut [T; BLOCK],
-    ) {
-        if resume {
-            sums[..range.len()].copy_from_slice(&self.gradient[range]);
-        } else if block.cols.next_multiple_of(V::LANES) < WIDTH {
-            // The registers that fill up the panel are not computed, and have to be zero.
-            sums[..range.len()].fill(T::ZERO);
-        }
-    }
-
     /// Update the block, or keep its sums.
     #[inline(always)]
     fn finish<V: Vector<Scalar = T>>(
@@ -78,9 +61,15 @@ impl<T: Real> Share<'_, T> {
         block: &Block,
         range: Range<usize>,
         goal: &Goal<T>,
-        sums: &[T; BLOCK],
+        sums: &mut [T; BLOCK],
     ) {
-        let sum = &sums[..range.len()];
+        let sum = &mut sums[..range.len()];
+        if goal.adds {
+            let before = &self.gradient[range.clone()];
+            for i in (0..sum.len()).step_by(V::LANES) {
+                (V::read(before, i) + V::read(sum, i)).write(sum, i);
+            }
+        }
         let Some((update, Scale { alpha, scale })) = goal.update else {
             self.gradient[range].copy_from_slice(sum);
             return;
@@ -150,25 +139,21 @@ impl<T: Real> Gradients<'_, '_, T> {
             // Plain loops: an adapter's closure may not be inlined, and a small network has little else to do here.
             for (i, panel) in band.panels.clone().enumerate() {
                 let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
-                share.start::<V>(&block, Share::<T>::range(&block, origin), goal.resume, sums);
+                if block.cols.next_multiple_of(V::LANES) < WIDTH {
+                    // The registers that fill up the panel are not computed, and have to be zero.
+                    sums.fill(T::ZERO);
+                }
                 ahead.ask_for(lines_per_block);
                 if block.inputs.is_none() {
-                    bias_gradient::<V>(&block, workspaces, goal.resume, sums);
+                    bias_gradient::<V>(&block, workspaces, sums);
                 }
             }
             if let Some(inputs) = first.inputs {
                 let sums = sums.as_flattened_mut();
-                weight_gradient::<V, N>(
-                    &first,
-                    inputs,
-                    &band.panels,
-                    workspaces,
-                    goal.resume,
-                    sums,
-                );
+                weight_gradient::<V, N>(&first, inputs, &band.panels, workspaces, sums);
             }
             for (i, panel) in band.panels.clone().enumerate() {
-                let (block, sums) = (network.block_of(&band, panel), &sums[i]);
+                let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
                 share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
             }
         }
@@ -187,7 +172,7 @@ struct ColumnsAlone<'a, T> {
 impl<'a, T: Real> ColumnsAlone<'a, T> {
     fn of(workspaces: &'a [Workspace<T>], goal: &Goal<T>) -> Option<Self> {
         match (workspaces, goal) {
-            ([alone], Goal { resume: false, update: Some((update, Scale { alpha, scale })) })
+            ([alone], Goal { adds: false, update: Some((update, Scale { alpha, scale })) })
                 if update.rests_at_zero(*alpha) =>
             {
                 let (x, delta) = (alone.in_columns()?, &alone.delta[0]);
@@ -221,6 +206,34 @@ impl<'a, T: Real> ColumnsAlone<'a, T> {
                 let parameters = &mut parameters[row * WIDTH..][..WIDTH];
                 update.apply::<V>(parameters, gradient, [&mut [], &mut []]);
             }
+        }
+    }
+}
+
+/// The update of one share of the parameters, from the sums over both halves of a batch.
+pub struct SumOfHalves<'a, 'b, T> {
+    pub network: &'a Network,
+    /// Sums for all parameters, of the second half.
+    pub second: &'a [T],
+    /// With those of the first.
+    pub share: &'a mut Share<'b, T>,
+    pub update: (Update<T>, Scale<T>),
+}
+
+impl<T: Real> Kernel<T> for SumOfHalves<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let Self { network, second, share, update } = self;
+        let goal = Goal { adds: true, update: Some(update) };
+        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
+            return;
+        };
+        let Sums([sums]) = &mut Sums([[T::ZERO; BLOCK]; 1]);
+        for block in network.blocks(share.blocks.clone()) {
+            sums[..block.range().len()].copy_from_slice(&second[block.range()]);
+            share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
         }
     }
 }

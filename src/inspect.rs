@@ -2,18 +2,17 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::backprop::{Workspace, backward, forward};
-use crate::batch::{Ahead, Data};
+use crate::backprop::Workspace;
+use crate::batch::Data;
 use crate::cost::Cost;
 use crate::error::Error;
-use crate::gradients::{Goal, Gradients, Share};
 use crate::layouts::layouts;
-use crate::linalg::dispatch::{Isa, dispatch};
+use crate::linalg::dispatch::Isa;
 use crate::linalg::panels::Panels;
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::network::Network;
-use crate::rounds::{Loss, rows_at_once};
+use crate::rounds::{Loss, Pass, rows_at_once};
 
 /// Matrices of layers 1 to L, (n, neurons) each, and the gradients of cost + penalty.
 pub struct Inspection<T> {
@@ -29,7 +28,7 @@ pub struct Inspection<T> {
 /// Forward, BP1 and BP2, BP3 and BP4 over all rows. None when asked to stop.
 pub fn inspect<T: Real>(
     network: &Network,
-    parameters: &mut [T],
+    parameters: &[T],
     cost: Cost,
     alpha: f64,
     data: &Data<'_, T>,
@@ -37,6 +36,7 @@ pub fn inspect<T: Real>(
 ) -> Result<Option<Inspection<T>>, Error> {
     data.check(network)?;
     let isa = Isa::best();
+    let pass = Pass { network, isa, cost, data };
     let n = data.x.rows();
     let rows = Rows::Range { first: 0, len: n };
     if n == 0 {
@@ -57,29 +57,15 @@ pub fn inspect<T: Real>(
             return Ok(None);
         }
         let part = rows.slice(done, at_once.min(n - done));
-        forward(network, parameters, isa, &data.x, part, &mut workspace);
-        backward(network, parameters, isa, cost, data, part, &mut workspace);
+        let parts = [part, rows.slice(done + part.len(), 0)];
+        let adds = done > 0;
+        total_cost += pass.gradient(parameters, parts, &mut workspace, sums.as_mut_slice(), adds);
         for l in 1..=network.depth() {
             let memory = Error::Memory { what: "z" };
             z.push(l, &workspace.z(network, parameters, isa, l).ok_or(memory)?);
             a.push(l, &workspace.a[l]);
             delta.push(l, &workspace.delta[l - 1]);
         }
-        total_cost += workspace.costs().iter().sum::<f64>();
-        let mut share = Share {
-            blocks: 0..network.block_count(),
-            parameters: &mut *parameters,
-            state: [&mut [], &mut []],
-            gradient: sums.as_mut_slice(),
-            squares: &mut [],
-            seconds: 0.0,
-        };
-        let goal = Goal { resume: done > 0, update: None };
-        let workspaces = std::slice::from_ref(&workspace);
-        dispatch(
-            isa,
-            Gradients { network, workspaces, share: &mut share, goal, ahead: Ahead::nothing() },
-        );
         done += part.len();
     }
 

@@ -159,7 +159,7 @@ mod tests {
             squares: &mut [],
             seconds: 0.0,
         };
-        let goal = Goal { resume: false, update: None };
+        let goal = Goal { adds: false, update: None };
         let workspaces = std::slice::from_ref(&workspace);
         let (network, share) = (&network, &mut share);
         dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });

@@ -102,7 +102,7 @@ impl<T: Real> Objective<T> {
                     self.gradient.as_mut_slice(),
                     &mut [],
                 );
-                let goal = Goal { resume: done > 0, update: None };
+                let goal = Goal { adds: done > 0, update: None };
                 done += part.len();
                 let next = all.slice(done, at_once.min(rows - done));
                 pass.second_round(team, workspaces, &mut shares, goal, next);

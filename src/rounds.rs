@@ -27,7 +27,7 @@ const MAX_ROWS_AT_ONCE: usize = 1024;
 /// ... and of about so many multiplications, so that it can be interrupted within some ten milliseconds.
 const MAX_WORK_AT_ONCE: usize = 1 << 30;
 /// Multiplications that are worth a second thread: some ten microseconds ...
-const WORK_PER_THREAD: usize = 1 << 19;
+pub const WORK_PER_THREAD: usize = 1 << 19;
 /// ... and rows, as long as one processor's cache holds all weights: after each batch half of them have to move, and lists
 /// of entries with them.
 const ROWS_PER_THREAD: usize = 5;
@@ -210,6 +210,39 @@ impl<'a> RowShares<'a> {
 }
 
 impl<T: Real> Pass<'_, '_, T> {
+    /// Forward, backward, BP3 and BP4 for rows that one thread has for itself: their gradient, added to `sums` if it `adds`, and
+    /// their cost. `next` are the rows it will have after these.
+    pub fn gradient(
+        &self,
+        parameters: &[T],
+        [rows, next]: [Rows<'_>; 2],
+        workspace: &mut Workspace<T>,
+        sums: &mut [T],
+        adds: bool,
+    ) -> f64 {
+        if rows.is_empty() {
+            if !adds {
+                sums.fill(T::ZERO);
+            }
+            return 0.0;
+        }
+        let Pass { network, isa, cost, data } = *self;
+        forward(network, parameters, isa, &data.x, rows, workspace);
+        backward(network, parameters, isa, cost, data, rows, workspace);
+        let share = &mut Share {
+            blocks: 0..network.block_count(),
+            parameters: &mut [],
+            state: [&mut [], &mut []],
+            gradient: sums,
+            squares: &mut [],
+            seconds: 0.0,
+        };
+        let goal = Goal { adds, update: None };
+        let (workspaces, ahead) = (std::slice::from_ref(&*workspace), Ahead::new(&data.x, next));
+        dispatch(isa, Gradients { network, workspaces, share, goal, ahead });
+        workspace.costs().iter().sum()
+    }
+
     /// First round: each thread goes forward and backward with its own rows.
     pub fn first_round(
         &self,
@@ -227,7 +260,6 @@ impl<T: Real> Pass<'_, '_, T> {
             let start = Instant::now();
             let own = shares.of(thread);
             let Pass { network, isa, cost, data } = *self;
-            data.ask_for_targets(own);
             forward(network, parameters, isa, &data.x, own, workspace);
             backward(network, parameters, isa, cost, data, own, workspace);
             workspace.seconds = start.elapsed().as_secs_f64();

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::gradients::{Goal, Scale};
 use crate::layouts::layouts;
 use crate::linalg::dispatch::{Isa, dispatch};
-use crate::linalg::panels::Aligned;
+use crate::linalg::panels::{Aligned, WIDTH};
 use crate::linalg::real::Real;
 use crate::linalg::rows::Rows;
 use crate::linalg::team::{self, Team};
@@ -19,6 +19,9 @@ use crate::pace::Pace;
 use crate::rounds::{Loss, Pass, Squares, Workspaces, cut, rows_at_once, useful_threads};
 
 mod by_neurons;
+mod by_rows;
+
+use by_rows::{HALVES, half, is_in_halves};
 
 /// Updates that the state of an earlier trainer may have seen: the whole numbers that f64 tells apart.
 const MAX_UPDATES: u64 = 1 << 53;
@@ -47,7 +50,7 @@ pub struct Trainer<T> {
     /// Those for the other one of one thread and all, where both are in use.
     other_workspaces: Workspaces<T>,
     pace: Pace,
-    /// Sums over a batch that is taken in several goes.
+    /// Sums over a batch that is taken in several goes, or over both halves of one, one after the other.
     gradient: Aligned<T>,
     squares: Vec<f64>,
 }
@@ -156,15 +159,14 @@ impl<T: Real> Trainer<T> {
         let parameters = self.parameters.as_slice();
         let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
         let threads = useful_threads(&self.network, &layouts, at_once, allowed);
-        if at_once < batch_size && self.gradient.as_slice().is_empty() {
-            self.gradient = self.network.zeros()?;
-        }
         self.start_squares()?;
         let by_neurons = self.threads_by_neurons(&layouts, batch_size, allowed);
         if by_neurons > threads {
             return self.epoch_by_neurons(data, all, batch_size, &layouts, by_neurons, stop);
         }
 
+        let in_halves = at_once == batch_size && is_in_halves(&self.network, batch_size);
+        let at_once = if in_halves { half(batch_size) } else { at_once };
         let on_one = threads == 1 || self.pace.prefers_one();
         if threads > 1 && on_one != (self.workspaces.each.len() <= 1) {
             std::mem::swap(&mut self.workspaces, &mut self.other_workspaces);
@@ -173,14 +175,25 @@ impl<T: Real> Trainer<T> {
         let end = team::with(if on_one { 1 } else { threads }, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
-            self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
+            let by_rows = in_halves && threads == HALVES;
+            let room = if by_rows { HALVES * at_once } else { at_once };
+            self.workspaces.prepare(network, &data.x, room, threads, &layouts, self.isa)?;
+            self.start_sums(match by_rows {
+                true => HALVES,
+                false => usize::from(at_once < batch_size),
+            })?;
             let mut total = Loss::default();
             let mut first = 0;
             while first < all.len() {
                 let batch = all.slice(first, batch_size.min(all.len() - first));
                 first += batch.len();
-                let next = all.slice(first, at_once.min(all.len() - first));
-                let Some(loss) = self.batch(team, data, [batch, next], at_once, &mut stop)? else {
+                let next = all.slice(first, batch_size.min(all.len() - first));
+                let at_once = if in_halves { half(batch.len()) } else { at_once };
+                let loss = match by_rows {
+                    true => self.batch_by_rows(team, data, [batch, next], &mut stop)?,
+                    false => self.batch(team, data, [batch, next], at_once, &mut stop)?,
+                };
+                let Some(loss) = loss else {
                     return Ok(Epoch::Stopped);
                 };
                 total.add(loss, batch.len());
@@ -193,7 +206,7 @@ impl<T: Real> Trainer<T> {
         Ok(end)
     }
 
-    /// One mini-batch, and the first rows of the next: its loss before the update, or None when asked to stop.
+    /// One mini-batch, and the one after it: its loss before the update, or None when asked to stop.
     fn batch(
         &mut self,
         team: &Team<'_>,
@@ -219,9 +232,9 @@ impl<T: Real> Trainer<T> {
             cost += workspaces.cost();
             done += rows.len();
             let is_last = done == batch.len();
-            let next =
-                if is_last { next } else { batch.slice(done, at_once.min(batch.len() - done)) };
-            let goal = Goal { resume: done > rows.len(), update: is_last.then_some(update) };
+            let next = if is_last { next } else { batch.slice(done, batch.len() - done) };
+            let next = next.slice(0, at_once.min(next.len()));
+            let goal = Goal { adds: done > rows.len(), update: is_last.then_some(update) };
             let [first, second] = &mut self.state;
             let mut shares = cut(
                 &self.network,
@@ -246,6 +259,16 @@ impl<T: Real> Trainer<T> {
     fn next_update(&self, weight: f64) -> (Update<T>, Scale<T>) {
         let scale = Scale { alpha: T::of(self.alpha), scale: T::of(1.0 / weight) };
         (self.optimizer.update(self.learning_rate, self.updates + 1), scale)
+    }
+
+    /// Have room for so many vectors of sums.
+    fn start_sums(&mut self, vectors: usize) -> Result<(), Error> {
+        let len = vectors * self.network.packed_len();
+        if self.gradient.as_slice().len() < len {
+            let memory = Error::Memory { what: "sums over a batch" };
+            self.gradient = Aligned::zeros(len / WIDTH).ok_or(memory)?;
+        }
+        Ok(())
     }
 
     /// Have the sums of squares of all blocks at hand where the penalty needs them.

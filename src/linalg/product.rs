@@ -459,6 +459,9 @@ const fn rows_at_once<T>() -> usize {
     (8 << 10) / (WIDTH * size_of::<T>())
 }
 
+/// Terms, a register of each, that take about as long as to transpose a block.
+const TRANSPOSING: usize = 256;
+
 /// aᵀ δ for a block of up to 16 inputs and one panel of outputs, with `resume` added to what `gradient` holds.
 ///
 /// `a` and `delta` are the same rows (or pairs of rows) of one panel each; `gradient` gets `inputs` rows of WIDTH numbers,
@@ -474,6 +477,18 @@ pub fn outer<V: Vector>(
 ) {
     assert!(inputs <= WIDTH && cols <= WIDTH && gradient.len() >= inputs * WIDTH);
     assert!(a.len() == delta.len() && a.len().is_multiple_of(WIDTH));
+    // Few outputs would leave much of a register idle: then it is the inputs that are in registers.
+    let is_narrow = gradient.len() >= BLOCK && (WIDTH - cols) * (delta.len() / WIDTH) > TRANSPOSING;
+    let mut transposed = is_narrow.then_some([V::Scalar::ZERO; BLOCK]);
+    let (a, delta, height, width, sums) = match &mut transposed {
+        Some(transposed) => {
+            if resume {
+                V::transpose(gradient, transposed);
+            }
+            (delta, a, cols, inputs, transposed.as_mut_ptr())
+        }
+        None => (a, delta, inputs, cols, gradient.as_mut_ptr()),
+    };
     let at_once = rows_at_once::<Lane<V>>() * WIDTH;
     for (a, delta) in a.chunks(at_once).zip(delta.chunks(at_once)) {
         let mut job = OuterTiles::<V, V::Operands> {
@@ -481,14 +496,17 @@ pub fn outer<V: Vector>(
             step: WIDTH,
             delta: delta.as_ptr(),
             rows: delta.len() / WIDTH,
-            inputs,
+            inputs: height,
             // The rows after these, or where the next panel begins.
             ahead: a.as_ptr_range().end,
             resume,
-            gradient: gradient.as_mut_ptr(),
+            gradient: sums,
         };
-        cover(&mut job, inputs, cols);
+        cover(&mut job, height, width);
         resume = true;
+    }
+    if let Some(transposed) = &transposed {
+        V::transpose(transposed, gradient);
     }
 }
 

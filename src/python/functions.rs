@@ -182,8 +182,8 @@ fn backprop_as<'py, T: Real + Element>(
     let data = arrays.view()?;
     let mut signals = Signals::new();
     let found = py.detach(|| {
-        let mut parameters = network.pack(&coefs, &intercepts)?;
-        inspect(&network, parameters.as_mut_slice(), cost, alpha, &data, || signals.stop())
+        let parameters = network.pack(&coefs, &intercepts)?;
+        inspect(&network, parameters.as_slice(), cost, alpha, &data, || signals.stop())
     })?;
     let found = signals.result(found)?;
     let result = PyDict::new(py);

@@ -81,7 +81,6 @@ impl<T: Real> Trainer<T> {
                     false => data.total_weight(batch).map_err(Err),
                 };
                 let rows = if weight.is_ok() { batch } else { batch.slice(0, 0) };
-                data.ask_for_targets(rows);
                 self.meet(team, data, rows, update, &shares);
                 let weight = match weight {
                     Ok(weight) => weight,
@@ -115,7 +114,7 @@ impl<T: Real> Trainer<T> {
         let mut parts: ArrayVec<_, MAX_THREADS> = parts.collect();
         team.each(&mut parts, |_, ((share, workspace), panels)| {
             if update.is_some() {
-                let goal = Goal { resume: false, update };
+                let goal = Goal { adds: false, update };
                 let workspaces = std::slice::from_ref(&**workspace);
                 let ahead = Ahead::new(&data.x, rows);
                 dispatch(isa, Gradients { network, workspaces, share, goal, ahead });
@@ -159,7 +158,7 @@ impl<T: Real> Trainer<T> {
         let mut shares =
             neurons.cut(network, &mut self.parameters, &mut self.state, &mut self.squares);
         if let Some(share) = shares.last_mut() {
-            let goal = Goal { resume: false, update: Some(update) };
+            let goal = Goal { adds: false, update: Some(update) };
             dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
         }
         leader.costs().iter().sum()
