@@ -45,8 +45,8 @@ const fn accumulators<V: Vector>() -> usize {
     if held < panels { held } else { panels }
 }
 
-/// What is multiplied over and over is to stay in the L1 cache. Of float64 rows, which take fewer panels at once, a little more than
-/// fits was measured to be better: a term is found for more numbers.
+/// What is multiplied over and over is to stay in the L1 cache. With float64, of which fewer panels fit, one panel more than
+/// that was measured to be faster: what it takes to go through a list is then shared by more panels.
 const fn l1<T>() -> usize {
     if size_of::<T>() == 8 { 40 << 10 } else { 32 << 10 }
 }

@@ -1,4 +1,4 @@
-//! Batches of a network with few parameters, where two threads go each with its half of the rows all the way to the gradient.
+//! Batches of a network with few parameters, where each of two threads takes half of the rows all the way to the gradient.
 //!
 //! In [`rounds`](crate::rounds) every thread needs the activations and errors of all rows for its share of BP4. Where those
 //! are more numbers than the parameters, moving them between processors takes longer than adding up the gradients of two
