@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn import neural_network
 
 import rustbp
-from rustbp._stochastic import NON_FINITE
+from rustbp._training.epochs import NON_FINITE
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((12, 4))

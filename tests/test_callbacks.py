@@ -5,7 +5,8 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
-from rustbp import MLPClassifier, MLPRegressor, _callbacks
+from rustbp import MLPClassifier, MLPRegressor
+from rustbp._training import callbacks
 
 X, Y = load_iris(return_X_y=True)
 callback = pytest.importorskip("sklearn.callback")
@@ -96,7 +97,7 @@ def test_parameters_set_by_a_callback_stay():
 
 
 def test_no_callbacks_no_calls(monkeypatch):
-    monkeypatch.setattr(_callbacks, "Callbacks", None)
+    monkeypatch.setattr(callbacks, "Callbacks", None)
     MLPClassifier(max_iter=2).fit(X, Y)
     # partial_fit is one epoch by itself, and tells nobody.
     recorder = Recorder()

@@ -20,7 +20,7 @@ from sklearn import neural_network
 from sklearn.exceptions import NotFittedError
 
 import rustbp
-from rustbp import _saving
+from rustbp._io import saving
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "torture"))
@@ -156,7 +156,7 @@ def test_loaded_arrays_are_like_others(again):
 
 
 def test_the_example_of_load_runs():
-    found = doctest.testmod(_saving)
+    found = doctest.testmod(saving)
     assert found.attempted > 0
     assert found.failed == 0
 

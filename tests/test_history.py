@@ -85,9 +85,9 @@ def test_only_its_own_fit_is_recorded():
 def test_a_failing_fit_leaves_nothing_behind():
     with pytest.raises(ValueError, match="non-finite"):
         record_fit(MLPClassifier(**SETTINGS, solver="sgd", learning_rate_init=1e300), X, Y)
-    from rustbp import _callbacks
+    from rustbp._training import callbacks
 
-    assert _callbacks._watchers == ()
+    assert callbacks._watchers == ()
 
 
 def test_repr():

@@ -7,7 +7,8 @@ from sklearn import neural_network
 from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 
-from rustbp import MLPRegressor, _lbfgs, _stochastic
+from rustbp import MLPRegressor
+from rustbp._training import epochs, lbfgs
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def test_objective_and_gradient_belong_together_for_several_outputs(data):
     X, y = data
     model = MLPRegressor(hidden_layer_sizes=6, activation="tanh", max_iter=1, random_state=0)
     model.fit(X, y)
-    objective = _lbfgs._Objective(model, _stochastic.Rows(X, y, None))
+    objective = lbfgs._Objective(model, epochs.Rows(X, y, None))
     error = check_grad(lambda w: objective(w)[0], lambda w: objective(w)[1].copy(), objective.start)
     assert error < 1e-5
 

@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rustbp import MLPClassifier, MLPRegressor, TrainingMonitor, _callbacks
+from rustbp import MLPClassifier, MLPRegressor, TrainingMonitor
+from rustbp._training import callbacks
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:300] / 16, Y[:300]
@@ -156,10 +157,10 @@ def test_a_failing_fit(console, terminal):
                 network(solver="sgd", learning_rate_init=1e300).fit(X, Y)
             network(max_iter=1).fit(X, Y)
     assert [line[1] for line in lines(console)][-1] == "1"
-    assert _callbacks._watchers == ()
+    assert callbacks._watchers == ()
     with pytest.raises(ZeroDivisionError), TrainingMonitor(console=terminal):
         raise ZeroDivisionError
-    assert _callbacks._watchers == ()
+    assert callbacks._watchers == ()
 
 
 def test_nothing_is_shown_outside(console):

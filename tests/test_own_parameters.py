@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from rustbp import MLPClassifier, MLPRegressor, _core, _init
+from rustbp import MLPClassifier, MLPRegressor, _core
+from rustbp._training import initial_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -28,10 +29,10 @@ DEVIATION = {
 }
 
 
-@pytest.mark.parametrize("scheme", _init.INIT)
+@pytest.mark.parametrize("scheme", initial_weights.INIT)
 def test_initial_weights(scheme):
     rng = np.random.RandomState(0)
-    coefs, intercepts = _init.draw(
+    coefs, intercepts = initial_weights.draw(
         rng, [400, 100, 3], scheme=scheme, activation="relu", dtype=np.float64
     )
     assert [c.shape for c in coefs] == [(400, 100), (100, 3)]
@@ -43,7 +44,7 @@ def test_initial_weights(scheme):
         assert not intercepts[0].any()
 
 
-@pytest.mark.parametrize("scheme", _init.INIT)
+@pytest.mark.parametrize("scheme", initial_weights.INIT)
 def test_schemes_train(digits, scheme):
     X, y = digits
     model = MLPClassifier(init=scheme, max_iter=30, learning_rate_init=0.01, random_state=0).fit(
@@ -77,7 +78,7 @@ def test_quadratic_cost(digits):
     once = MLPClassifier(loss="squared_error", alpha=0, batch_size=600, max_iter=1, random_state=0)
     start = once.fit(X, y).loss_
     rng = np.random.RandomState(0)
-    coefs, intercepts = _init.draw(
+    coefs, intercepts = initial_weights.draw(
         rng, [64, 100, 10], scheme="glorot_uniform", activation="relu", dtype=np.float64
     )
     hidden = np.maximum(X @ coefs[0] + intercepts[0], 0)

@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from rustbp import MLPClassifier, MLPRegressor
-from rustbp._callbacks import watching
-from rustbp._stochastic import NON_FINITE
+from rustbp._training.callbacks import watching
+from rustbp._training.epochs import NON_FINITE
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))

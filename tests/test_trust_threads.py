@@ -114,7 +114,7 @@ def test_bad_limits(n):
 
 NESTED = """
 import os, joblib, rustbp
-from rustbp._threads import allowed
+from rustbp._training.threads import allowed
 def threads(): return allowed(None) or rustbp.get_num_threads()
 def main():
     with joblib.parallel_config(backend=BACKEND, n_jobs=2):

@@ -1,16 +1,17 @@
 """Multilayer perceptrons for scikit-learn users: the same results, many times faster."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from rustbp import _threads as _threads  # makes the threads known to threadpoolctl
 from rustbp._core import __version__, get_num_threads, set_num_threads
+from rustbp._training import optimizer as _optimizer
 from rustbp.classifier import MLPClassifier
 from rustbp.convert import from_sklearn
 from rustbp.regressor import MLPRegressor
 
 if TYPE_CHECKING:
-    from rustbp._saving import load
+    from rustbp._io.saving import load
     from rustbp.gradient_check import check_gradients
     from rustbp.hidden import HiddenActivations, hidden_activations
     from rustbp.history import record_fit
@@ -40,9 +41,12 @@ _LAZY = {
     "backprop": "inspection",
     "check_gradients": "gradient_check",
     "hidden_activations": "hidden",
-    "load": "_saving",
+    "load": "_io.saving",
     "record_fit": "history",
 }
+
+# Pickles of version 0.1 know the optimizer's state by this name.
+sys.modules["rustbp._optimizer"] = _optimizer
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _init, _lbfgs, _stochastic, _threads, convert
-from rustbp._callbacks import CallbackSupportMixin, callbacks_of
+from rustbp import _arrays, _core, convert
+from rustbp._training import epochs, initial_weights, lbfgs, threads
+from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 
 FITTED = (*convert.SHARED, "_optimizer")
 """Every attribute a fit may set; what a fit from scratch does not set, it removes."""
@@ -62,7 +63,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "init": [StrOptions(set(_init.INIT))],
+        "init": [StrOptions(set(initial_weights.INIT))],
         "n_threads": [None, Interval(Integral, 1, None, closed="left")],
         "compute": [None, StrOptions({"bfloat16"})],
     }
@@ -139,16 +140,16 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
         model.coefs_ = _arrays.parameters(model.coefs_, dtype)
         model.intercepts_ = _arrays.parameters(model.intercepts_, dtype)
-        rows = _stochastic.Rows(
+        rows = epochs.Rows(
             _arrays.rows(X, dtype),
             _arrays.targets(y, dtype),
             None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype),
         )
         report.begin(model._fitted_attributes)
         if model.solver == "lbfgs":
-            _lbfgs.train(model, rows, report=report)
+            lbfgs.train(model, rows, report=report)
         else:
-            _stochastic.train(model, rows, first=first, incremental=incremental, report=report)
+            epochs.train(model, rows, first=first, incremental=incremental, report=report)
         if dtype != stored:
             # Rows in a wider dtype than the weights': compute in theirs, keep the model's.
             model.coefs_ = _arrays.parameters(model.coefs_, stored)
@@ -164,7 +165,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(layer_sizes)
-        self.coefs_, self.intercepts_ = _init.draw(
+        self.coefs_, self.intercepts_ = initial_weights.draw(
             self._random_state,
             layer_sizes,
             scheme=self.init,
@@ -233,9 +234,9 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         OSError
             If the file cannot be written.
         """
-        from rustbp import _saving  # not needed to fit and predict
+        from rustbp._io import saving  # not needed to fit and predict
 
-        _saving.save(self, path)
+        saving.save(self, path)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "coefs_" in self.__dict__
@@ -283,7 +284,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             intercepts,
             activation=self.activation,
             output_activation=self.out_activation_,
-            n_threads=_threads.allowed(self.n_threads),
+            n_threads=threads.allowed(self.n_threads),
         )
 
     def __sklearn_tags__(self):

@@ -6,7 +6,7 @@ from typing import Any
 from sklearn import neural_network
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from rustbp._optimizer import Optimizer
+from rustbp._training.optimizer import Optimizer
 
 SHARED = (
     "coefs_",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustbp import _core
-from rustbp._stochastic import Rows
+from rustbp._training.epochs import Rows
 from rustbp.inspection import in_dtype, network_of, prepare
 
 # Differences of fourth order: their own error shrinks with STEP**4, that of rounding the cost grows with 1 / STEP.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing, indexable
 
-from rustbp._callbacks import watching
+from rustbp._training.callbacks import watching
 from rustbp.gradient_check import loss_of
 from rustbp.inspection import backprop, require_perceptron
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 from rustbp import _arrays, _core
 from rustbp._base import BaseMultilayerPerceptron, _hidden_sizes
 from rustbp._sigma import is_flat
-from rustbp._stochastic import Rows
+from rustbp._training.epochs import Rows
 
 Arrays = tuple[NDArray[Any], ...]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from rustbp._callbacks import watching
+from rustbp._training.callbacks import watching
 
 _EPOCHS = ("epoch", "lbfgs-iter")
-"""What the estimators call the tasks that `_callbacks.Callbacks` reports."""
+"""What the estimators call the tasks that `callbacks.Callbacks` reports."""
 
 
 class _Shown(NamedTuple):
@@ -99,7 +99,7 @@ class TrainingMonitor:
         self._stack.close()
         self._close()
 
-    # ---- what the estimators tell, see `_callbacks.Watcher` ----
+    # ---- what the estimators tell, see `callbacks.Watcher` ----
 
     def fit_begins(self, estimator: Any, fitted: Callable[[], Any], *, incremental: bool) -> None:
         thread = threading.get_ident()

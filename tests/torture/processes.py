@@ -259,7 +259,7 @@ fit()
 
 def no_deadlock(full):
     """A fit in a callback of a fit, in thread pools, and while the interpreter exits."""
-    from rustbp._callbacks import watching
+    from rustbp._training.callbacks import watching
 
     class FitsToo:
         fits = 0

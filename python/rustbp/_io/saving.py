@@ -18,8 +18,8 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from rustbp import _arrays, _core
-from rustbp._files import replacing
-from rustbp._optimizer import HYPERPARAMETERS, Optimizer
+from rustbp._io.files import replacing
+from rustbp._training.optimizer import HYPERPARAMETERS, Optimizer
 
 FORMAT = 1
 DTYPES = {

@@ -8,9 +8,10 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
-from rustbp import _core, _threads
-from rustbp._callbacks import NoCallbacks
-from rustbp._stochastic import NON_FINITE, Rows
+from rustbp import _core
+from rustbp._training import threads
+from rustbp._training.callbacks import NoCallbacks
+from rustbp._training.epochs import NON_FINITE, Rows
 
 try:
     from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as _printing
@@ -42,7 +43,7 @@ class _Objective:
             "cost": model.loss,
             "alpha": float(model.alpha),
             "sample_weight": rows.sample_weight,
-            "n_threads": _threads.allowed(model.n_threads),
+            "n_threads": threads.allowed(model.n_threads),
         }
         self.start = np.concatenate([a.ravel() for a in model.coefs_ + model.intercepts_])
         self.gradient = np.empty_like(self.start)

@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from rustbp import _threads
-from rustbp._callbacks import NoCallbacks
-from rustbp._optimizer import Optimizer
+from rustbp._training import threads
+from rustbp._training.callbacks import NoCallbacks
+from rustbp._training.optimizer import Optimizer
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values "
@@ -116,7 +116,7 @@ class _Epochs:
             output_activation=model.out_activation_,
             cost=model.loss,
             alpha=float(model.alpha),
-            n_threads=_threads.allowed(model.n_threads),
+            n_threads=threads.allowed(model.n_threads),
             compute=model.compute,
         )
 
