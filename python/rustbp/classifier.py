@@ -12,8 +12,10 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from rustbp._base import BaseMultilayerPerceptron
+from rustbp._io.registry import registered
 
 
+@registered
 class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     r"""A multilayer perceptron that classifies, trained by backpropagation.
 

@@ -6,6 +6,7 @@ from typing import Any
 from sklearn import neural_network
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
+from rustbp._io.registry import ESTIMATORS
 from rustbp._training.optimizer import Optimizer
 
 SHARED = (
@@ -50,14 +51,10 @@ def from_sklearn(estimator: Any) -> Any:
     TypeError
         If `estimator` is something else.
     """
-    # Not above, because the estimators import this module for their `to_sklearn`.
-    from rustbp.classifier import MLPClassifier
-    from rustbp.regressor import MLPRegressor
-
     if isinstance(estimator, neural_network.MLPClassifier):
-        model: Any = MLPClassifier()
+        model = ESTIMATORS["MLPClassifier"]()
     elif isinstance(estimator, neural_network.MLPRegressor):
-        model = MLPRegressor()
+        model = ESTIMATORS["MLPRegressor"]()
     else:
         raise TypeError(
             "from_sklearn takes an MLPClassifier or MLPRegressor of sklearn.neural_network, "

@@ -10,8 +10,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
 from rustbp._base import BaseMultilayerPerceptron
+from rustbp._io.registry import registered
 
 
+@registered
 class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     r"""A multilayer perceptron that predicts numbers, trained by backpropagation.
 

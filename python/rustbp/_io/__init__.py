@@ -1,5 +1,5 @@
-"""Fitted models on their way out and back in: model files, and files that are replaced in one step.
+"""Model files: an estimator taken apart into a document and arrays, put together again, written in one step.
 
-Imports `_core`, `_arrays` and `_training`; looks at an estimator from outside.
-Start at `saving.save` and `saving.load`.
+Imports `_core`, `_arrays` and `_training`; never an estimator: those that it may make are in its `registry`.
+Start at `saving`, with `save` and `load`.
 """

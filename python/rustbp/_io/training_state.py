@@ -1,0 +1,97 @@
+"""What training goes on from, as a part of the document and arrays, and back: the optimizer and the random state."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from rustbp._io.arrays import Arrays, add_layers, layers_of
+from rustbp._io.values import decode, encode
+from rustbp._training.optimizer import HYPERPARAMETERS, Optimizer
+
+
+def optimizer_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
+    """What the document says of the optimizer, whose state goes to the arrays; None if there is none."""
+    optimizer = getattr(model, "_optimizer", None)
+    if optimizer is None:
+        return None
+    slots = None
+    if optimizer.state is not None:
+        slots = [name for name in optimizer.state if name != "t"]
+        for slot in slots:
+            layers = optimizer.state[slot]
+            half = len(layers) // 2
+            add_layers(arrays, f"optimizer.{slot}.", layers[:half], layers[half:])
+    return {
+        "name": optimizer.name,
+        "hyperparameters": {
+            name: float(value) for name, value in optimizer.hyperparameters.items()
+        },
+        "learning_rate_init": encode(optimizer.learning_rate_init, "learning_rate_init"),
+        "learning_rate": encode(float(optimizer.learning_rate), "learning_rate"),
+        "schedule": optimizer.schedule,
+        "power_t": encode(optimizer.power_t, "power_t"),
+        "t": int(optimizer.t),
+        "slots": slots,
+    }
+
+
+def restore_optimizer(model: Any, document: dict[str, Any], arrays: Arrays) -> Optimizer:
+    """The optimizer that `optimizer_of` stored."""
+    validate_parameter_constraints(
+        {"learning_rate": model._parameter_constraints["learning_rate"]},
+        {"learning_rate": document["schedule"]},
+        caller_name=type(model).__name__,
+    )
+    name = document["name"]
+    # What the file does not have, the parameters have.
+    given = {core: getattr(model, own) for core, own in HYPERPARAMETERS.get(name, {}).items()}
+    given |= document["hyperparameters"]
+    optimizer = Optimizer(
+        name,
+        {hyperparameter: float(value) for hyperparameter, value in given.items()},
+        decode(document["learning_rate_init"]),
+        document["schedule"],
+        decode(document["power_t"]),
+    )
+    optimizer.learning_rate = float(decode(document["learning_rate"]))
+    optimizer.t = document["t"]
+    if document.get("slots") is not None:
+        optimizer.state = {"t": optimizer.t}
+        for slot in document["slots"]:
+            coefs, intercepts = layers_of(arrays, f"optimizer.{slot}.")
+            optimizer.state[slot] = coefs + intercepts
+    return optimizer
+
+
+def random_state_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
+    """What the document says of the random state, whose numbers go to the arrays; None for NumPy's global one."""
+    generator = model.random_state
+    if generator is not None and not isinstance(generator, np.random.RandomState):
+        generator = getattr(model, "_random_state", None)
+    if generator is None:
+        # NumPy's global generator goes on by itself.
+        return None
+    state = generator.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        raise ValueError(
+            f"random_state is a RandomState of {state['bit_generator']}; a model file holds one of MT19937"
+        )
+    arrays["random_state"] = np.asarray(state["state"]["key"], dtype=np.uint32)
+    return {
+        "pos": int(state["state"]["pos"]),
+        "has_gauss": bool(state["has_gauss"]),
+        "gauss": encode(float(state["gauss"]), "gauss"),
+    }
+
+
+def restore_random_state(
+    document: dict[str, Any] | None, arrays: Arrays
+) -> np.random.RandomState | None:
+    """The generator that `random_state_of` stored, if it did."""
+    if not document:
+        return None
+    generator = np.random.RandomState(0)
+    key, gauss = arrays["random_state"], decode(document["gauss"])
+    generator.set_state(("MT19937", key, document["pos"], int(document["has_gauss"]), gauss))
+    return generator

@@ -1,0 +1,52 @@
+"""Parameters and scores as JSON has them, and back."""
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+def encode(value: Any, what: str, nested: bool = False) -> Any:
+    """A value as JSON has it."""
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return value if value is None else bool(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Integral):
+        return integer(value, f"{what} is")
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else {"float": str(number)}
+    if isinstance(value, np.random.RandomState):
+        return {"RandomState": None}
+    if isinstance(value, (tuple, list, range, np.ndarray)) and not nested:
+        items = [encode(item, what, nested=True) for item in value]
+        return {"tuple": items} if isinstance(value, tuple) else items
+    raise TypeError(
+        f"The model cannot be saved: {what} is of type {type(value).__qualname__}. A model file holds None, "
+        "booleans, numbers, strings, and lists and tuples of these."
+    )
+
+
+def decode(value: Any, generator: np.random.RandomState | None = None) -> Any:
+    """What `encode` made ``value`` of; ``generator`` stands for a RandomState."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "tuple" in value:
+        return tuple(decode(value["tuple"]))
+    if "float" in value:
+        return float(value["float"])
+    if generator is None:
+        raise ValueError("it lacks a random state")
+    return generator
+
+
+def integer(value: Any, what: str = "it holds") -> int:
+    """An integer that other readers of JSON can hold too."""
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{what} an integer of more than 64 bits")
+    return number
