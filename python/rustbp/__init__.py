@@ -1,4 +1,8 @@
-"""Multilayer perceptrons for scikit-learn users: the same results, many times faster."""
+"""Multilayer perceptrons for scikit-learn users: the same results, many times faster.
+
+This file imports the public names from all other rooms, some of them when they are used; no other file imports it.
+Start with `MLPClassifier` and `MLPRegressor`; `backprop` and `rustbp.display` show what they do.
+"""
 
 import importlib
 import sys

@@ -2,6 +2,9 @@
 
 Each class has ``from_estimator``, which computes what it shows and draws it, and ``plot``, which draws it again. Drawn
 displays keep ``ax_`` and ``figure_``. Importing this module does not import pyplot.
+
+It imports what computes the quantities shown (`inspection`, `hidden`, `history`); nothing imports it.
+Start with `TrainingCurveDisplay`; a new display takes after the shortest, `ErrorFlowDisplay`.
 """
 
 from rustbp.display.boundary import BoundaryDisplay

@@ -1,0 +1,190 @@
+"""The floor plan of docs/architecture.md holds: what a room may import, no circles, files short enough to read."""
+
+import re
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+
+TREE = Path(__file__).parents[1]
+sys.path.append(str(TREE / "tests"))
+import floor_plan  # noqa: E402
+
+# A room is a folder, or a file outside of all folders. It imports from itself and from those that stand before it.
+PYTHON = {
+    "_core": "the native module, by its stub",
+    "_arrays": "from validated input to what the core takes",
+    "_training": "how a fit runs",
+    "_io": "model files",
+    "convert": "fitted models from and to scikit-learn",
+    "_base": "what the estimators share",
+    "classifier": "MLPClassifier",
+    "regressor": "MLPRegressor",
+    "_sigma": "the derivative of an activation",
+    "inspection": "one backward pass, open to look at",
+    "gradient_check": "its gradients against central differences",
+    "hidden": "hidden activations as features",
+    "history": "a fit recorded",
+    "monitor": "a fit watched",
+    "display": "pictures",
+    ".": "the public names",
+}
+
+LONGEST, MEDIAN = 450, 180
+
+
+def lines(path):
+    return len(path.read_text().splitlines())
+
+
+@pytest.fixture(scope="module", params=["python"])
+def house(request):
+    """A folder, what its files import, its rooms, its files, and what the file of a folder is called."""
+    folder = TREE / "python/rustbp"
+    files = [path for path in folder.rglob("*.py*") if path.suffix in (".py", ".pyi")]
+    return floor_plan.python_imports(folder), PYTHON, files, "__init__.py"
+
+
+def test_rooms_import_from_rooms_below(house):
+    graph, rooms, _, _ = house
+    assert floor_plan.upward(graph, rooms) == []
+
+
+def test_no_file_is_in_a_circle(house):
+    graph, *_ = house
+    assert floor_plan.circle(graph) is None
+
+
+def test_each_room_is_there(house):
+    graph, rooms, _, _ = house
+    assert {floor_plan.room_of(name, rooms) for name in graph} == set(rooms)
+
+
+def test_each_folder_says_what_it_is(house):
+    """What lives in it, what it may import, where a newcomer starts."""
+    *_, files, of_folder = house
+    folders = [path for path in files if path.name == of_folder]
+    assert folders
+    for path in folders:
+        opening = re.match(r'"""(.*?)"""|((?://!.*\n)+)', path.read_text(), re.DOTALL)[0]
+        assert re.search(r"\bimports?\b", opening, re.IGNORECASE), path
+        assert re.search(r"\bstarts?\b", opening, re.IGNORECASE), path
+        assert len(opening.splitlines()) >= 3, path
+
+
+def test_files_are_short(house):
+    lengths = {str(path): lines(path) for path in house[2]}
+    assert {path: n for path, n in lengths.items() if n > LONGEST} == {}
+    assert statistics.median(lengths.values()) < MEDIAN
+
+
+def test_only_the_binding_names_python():
+    for path in (TREE / "src").rglob("*.rs"):
+        if "python" not in path.parts:
+            assert not re.search(r"\b(pyo3|numpy)\b", floor_plan.rust_code(path.read_text())), path
+
+
+# ---- the reading itself, on planted trees ----
+
+
+def plant(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from house.attic import chest",
+        "from house import attic",
+        "from . import attic",
+        "import house.attic.chest",
+        "def f():\n    import numpy, house.attic.chest as c",
+        "class A:\n    def f(self):\n        if f():\n            from .attic.chest import key",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    from house.attic import chest",
+    ],
+)
+def test_a_circle_of_python_is_found(tmp_path, back):
+    files = {"__init__.py": "", "cellar.py": back, "attic/__init__.py": ""}
+    files["attic/chest.py"] = "from house.cellar import wine"
+    if "attic.chest" not in back and "import chest" not in back:
+        files["attic/__init__.py"] = "from house.attic.chest import key"
+    graph = floor_plan.python_imports(plant(tmp_path / "house", files))
+    circle = floor_plan.circle(graph)
+    assert {"cellar", "attic/chest"} <= set(circle)
+    assert any(
+        "cellar imports attic" in wrong
+        for wrong in floor_plan.upward(graph, [".", "cellar", "attic"])
+    )
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from house.attic import chest",
+        "import typing\nif typing.TYPE_CHECKING:\n    from house.attic import chest",
+        "'from house.attic import chest'",
+        "from household.attic import chest",
+    ],
+)
+def test_a_house_of_python_in_order(tmp_path, harmless):
+    files = {"__init__.py": "from house.attic import chest", "cellar.py": harmless}
+    files |= {"attic/__init__.py": "", "attic/chest.py": "from .. import cellar"}
+    graph = floor_plan.python_imports(plant(tmp_path / "house", files))
+    assert graph["attic/chest"] == {"cellar"}
+    assert floor_plan.circle(graph) is None
+    assert floor_plan.upward(graph, ["cellar", "attic", "."]) == []
+
+
+CHEST = "use crate::cellar::Wine;\npub struct Key;"
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "use crate::attic::chest::Key;",
+        "use crate::{error::E, attic::{self, chest::{Key as K, Lid}}};",
+        "use super::attic::Key;",  # which attic passes on
+        "use crate::attic::\n    chest;",
+        "fn f() -> crate::attic::chest::Key { todo!() }",
+        "fn f<'a>(c: char) -> bool { c == '\"' || crate::attic::Key::new() }  // \"",
+        "#[cfg(test)]\nmod tests { fn f() { if a { b } } }\nuse crate::attic::Key;",
+        "#[cfg(test)]\nuse std::fs;\npub(crate) use crate::attic::Key;",
+    ],
+)
+def test_a_circle_of_rust_is_found(tmp_path, back):
+    files = {"lib.rs": "mod attic; mod cellar;", "cellar.rs": back, "attic/chest.rs": CHEST}
+    files["attic/mod.rs"] = "//! Rooms.\nmod chest;\npub use chest::{Key, Lid};"
+    graph = floor_plan.rust_imports(plant(tmp_path, files))
+    assert "cellar" in floor_plan.circle(graph)
+    wrong = floor_plan.upward(graph, [".", "cellar", "attic"])
+    assert wrong == ["cellar imports attic/chest"] or "cellar imports attic" in wrong
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "// use crate::attic::Key;",
+        "/* use crate::attic::Key; */",
+        'const S: &str = r#"use crate::attic::Key; " "#;',
+        "#[cfg(test)]\nmod tests { mod inner {} use crate::attic::Key; }",
+        "#[cfg(all(test, unix))]\n#[allow(unused)]\nuse crate::attic::{Key, chest};",
+        "#[cfg(test)]\nmod tests;",
+        "use attic::Key;",  # of another crate
+    ],
+)
+def test_a_house_of_rust_in_order(tmp_path, harmless):
+    files = {"lib.rs": "mod attic; mod cellar;", "cellar.rs": harmless, "attic/chest.rs": CHEST}
+    files["attic/mod.rs"] = "mod chest;\npub use chest::Key;"
+    files["cellar/tests.rs"] = "use crate::attic::Key;"
+    files = {
+        name: text for name, text in files.items() if "tests;" in harmless or "/tests" not in name
+    }
+    graph = floor_plan.rust_imports(plant(tmp_path, files))
+    assert graph["attic/chest"] == {"cellar"}
+    assert floor_plan.circle(graph) is None
+    assert floor_plan.upward(graph, ["cellar", "attic", "."]) == []
