@@ -1,17 +1,15 @@
 """What a network of two inputs says of each point of the plane."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
-from sklearn.utils.validation import check_is_fitted
 
-from rustbp.display._axes import new_axes
-from rustbp.inspection import require_perceptron
+from rustbp.display._base import Display, require_fitted
 
 
-class BoundaryDisplay:
+class BoundaryDisplay(Display):
     """The class, or the number, that is predicted at each point of the plane of two features.
 
     Beside scikit-learn's ``DecisionBoundaryDisplay``, which draws these estimators too, it draws the rows in the
@@ -90,7 +88,7 @@ class BoundaryDisplay:
         resolution: int = 200,
         margin: float = 0.1,
         ax: Any = None,
-    ) -> "BoundaryDisplay":
+    ) -> Self:
         """Draw what a fitted network predicts.
 
         Parameters
@@ -129,8 +127,7 @@ class BoundaryDisplay:
         ValueError
             If X has not two columns, y has not as many rows, or the network has several labels or targets for a row.
         """
-        require_perceptron(estimator)
-        check_is_fitted(estimator)
+        require_fitted(estimator)
         names = getattr(X, "columns", ("feature 0", "feature 1"))
         frame = type(X) if hasattr(X, "columns") else None
         rows = check_array(X)
@@ -168,21 +165,8 @@ class BoundaryDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> "BoundaryDisplay":
-        """Draw predictions, lines and rows.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : BoundaryDisplay
-            This one.
-        """
-        ax = new_axes(ax, type(self).__name__)
-        self.ax_, self.figure_, self.points_, self.lines_ = ax, ax.figure, None, []
+    def _draw(self, ax: Any) -> None:
+        self.points_, self.lines_ = None, []
         colors = self._colors()
         self.surface_ = ax.pcolormesh(
             self.x0, self.x1, self.response, alpha=0.5, shading="nearest", zorder=-1, **colors
@@ -204,7 +188,6 @@ class BoundaryDisplay:
         self.colorbar_ = self.figure_.colorbar(self.surface_, ax=ax)
         if self.classes is not None:
             self.colorbar_.set_ticks(range(len(self.classes)), labels=self.classes)
-        return self
 
     def _colors(self) -> dict[str, Any]:
         """Colour map and norm, the same for predictions and rows."""

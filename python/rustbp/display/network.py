@@ -1,18 +1,16 @@
 """A network, drawn: its first weights as images, and what its neurons put out."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from rustbp._sigma import is_flat
-from rustbp.display._axes import PLAIN, SATURATED, new_axes
+from rustbp.display._base import PLAIN, SATURATED, Display, require_fitted
 from rustbp.hidden import hidden_activations, weighted_inputs
-from rustbp.inspection import require_perceptron
 
 
-class WeightsDisplay:
+class WeightsDisplay(Display):
     """The weights of each neuron of the first layer, as an image in the shape of the inputs.
 
     All images stand in one, with a gap of one pixel between them. Red weights are positive, blue ones negative, white
@@ -54,7 +52,7 @@ class WeightsDisplay:
         neurons: Any = None,
         columns: int | None = None,
         ax: Any = None,
-    ) -> "WeightsDisplay":
+    ) -> Self:
         """Draw the weights of a fitted network.
 
         Parameters
@@ -86,8 +84,7 @@ class WeightsDisplay:
         ValueError
             If the inputs do not fill the image, or there is no such neuron.
         """
-        require_perceptron(estimator)
-        check_is_fitted(estimator)
+        require_fitted(estimator)
         weights = np.asarray(estimator.coefs_[0])
         if neurons is not None:
             n_neurons = weights.shape[1]
@@ -106,34 +103,34 @@ class WeightsDisplay:
             )
         return cls(weights, image_shape).plot(columns=columns, ax=ax)
 
-    def plot(self, *, columns: int | None = None, ax: Any = None) -> "WeightsDisplay":
+    def plot(self, ax: Any = None, *, columns: int | None = None) -> Self:
         """Draw the images.
 
         Parameters
         ----------
-        columns : int, default=None
-            Images side by side; None makes about as many as one below the other.
-
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+
+        columns : int, default=None
+            Images side by side; None makes about as many as one below the other.
 
         Returns
         -------
         display : WeightsDisplay
             This one.
         """
-        ax = new_axes(ax, type(self).__name__)
+        return self._drawn_on(ax, columns=columns)
+
+    def _draw(self, ax: Any, *, columns: int | None) -> None:
         weights = np.asarray(self.weights)
         columns = columns or math.ceil(math.sqrt(weights.shape[1]))
         tiled = _tile(weights.T.reshape(-1, *self.image_shape), columns)
         largest = float(np.abs(weights).max()) or 1.0
-        self.ax_, self.figure_ = ax, ax.figure
         self.image_ = ax.imshow(
             tiled, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
         )
         ax.set(xticks=[], yticks=[], facecolor="0.3")
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax, label="weight")
-        return self
 
 
 def _tile(images: Any, columns: int) -> Any:
@@ -147,7 +144,7 @@ def _tile(images: Any, columns: int) -> Any:
     return np.ma.masked_invalid(tiled)
 
 
-class ActivationsDisplay:
+class ActivationsDisplay(Display):
     """The distribution of the activations of each hidden layer, with what is saturated marked.
 
     A layer is a histogram that stands upright, as wide on both sides as there are activations of that size. The red
@@ -182,9 +179,7 @@ class ActivationsDisplay:
         self.saturated = saturated
 
     @classmethod
-    def from_estimator(
-        cls, estimator: Any, X: Any, *, bins: int = 40, ax: Any = None
-    ) -> "ActivationsDisplay":
+    def from_estimator(cls, estimator: Any, X: Any, *, bins: int = 40, ax: Any = None) -> Self:
         """Pass rows through a fitted network and draw what its hidden neurons put out.
 
         Parameters
@@ -213,8 +208,7 @@ class ActivationsDisplay:
         ValueError
             If it has no hidden layer, or X does not fit it.
         """
-        require_perceptron(estimator)
-        check_is_fitted(estimator)
+        require_fitted(estimator)
         n_hidden = len(estimator.coefs_) - 1
         if n_hidden == 0:
             raise ValueError(
@@ -226,24 +220,26 @@ class ActivationsDisplay:
         saturated = [is_flat(estimator.activation, z) for z in weighted]
         return cls(activations, saturated).plot(bins=bins, ax=ax)
 
-    def plot(self, *, bins: int = 40, ax: Any = None) -> "ActivationsDisplay":
+    def plot(self, ax: Any = None, *, bins: int = 40) -> Self:
         """Draw the histograms.
 
         Parameters
         ----------
-        bins : int, default=40
-            Bins of each.
-
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+
+        bins : int, default=40
+            Bins of each.
 
         Returns
         -------
         display : ActivationsDisplay
             This one.
         """
-        ax = new_axes(ax, type(self).__name__)
-        self.ax_, self.figure_, self.bars_ = ax, ax.figure, []
+        return self._drawn_on(ax, bins=bins)
+
+    def _draw(self, ax: Any, *, bins: int) -> None:
+        self.bars_ = []
         layers = [np.asarray(a) for a in self.activations]
         low, high = min(a.min() for a in layers), max(a.max() for a in layers)
         self.edges_ = np.histogram_bin_edges([low, high], bins)
@@ -254,7 +250,6 @@ class ActivationsDisplay:
             self.bars_.append(self._stand(number, *counts))
             names.append(f"layer {number}\n{flat.mean():.0%} saturated")
         ax.set(xticks=range(1, len(names) + 1), xticklabels=names, ylabel="Activation $a^l$")
-        return self
 
     def _stand(self, position: int, plain: Any, flat: Any) -> tuple[Any, Any]:
         """Two kinds of bars, side by side in each bin, in the middle of 0.9 of the room of a layer."""

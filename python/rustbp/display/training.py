@@ -1,17 +1,16 @@
 """Training, drawn over its epochs."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 
-from rustbp.display._axes import layer_colors, new_axes
+from rustbp.display._base import Display, layer_colors, require_fitted
 from rustbp.history import TrainingHistory, record_fit
 from rustbp.inspection import require_perceptron
 
 
-class TrainingCurveDisplay:
+class TrainingCurveDisplay(Display):
     """Loss and score over the epochs of training, for training and validation rows.
 
     Make it with `from_estimator` or `from_history`, or from series at hand.
@@ -63,7 +62,7 @@ class TrainingCurveDisplay:
         self.score_name = score_name
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "TrainingCurveDisplay":
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw what a fitted network kept: ``loss_curve_``, and ``validation_scores_`` if it stopped early.
 
         Parameters
@@ -86,8 +85,7 @@ class TrainingCurveDisplay:
         ValueError
             If it kept no loss curve.
         """
-        require_perceptron(estimator)
-        check_is_fitted(estimator)
+        require_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
             raise ValueError(
                 "solver='lbfgs' keeps no loss curve. Draw TrainingCurveDisplay.from_history("
@@ -102,7 +100,7 @@ class TrainingCurveDisplay:
     @classmethod
     def from_history(
         cls, history: TrainingHistory, *, ax: Any = None, score_name: str = "Score"
-    ) -> "TrainingCurveDisplay":
+    ) -> Self:
         """Draw losses and scores that `rustbp.record_fit` recorded.
 
         Parameters
@@ -131,34 +129,20 @@ class TrainingCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> "TrainingCurveDisplay":
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            This one.
-        """
-        ax = new_axes(ax, type(self).__name__)
-        self.ax_, self.figure_, self.score_ax_ = ax, ax.figure, None
+    def _draw(self, ax: Any) -> None:
+        self.score_ax_ = None
         self.lines_: dict[str, Any] = {}
-        self._draw(ax, "loss", "tab:blue", "-")
-        self._draw(ax, "validation_loss", "tab:blue", "--")
+        self._curve(ax, "loss", "tab:blue", "-")
+        self._curve(ax, "validation_loss", "tab:blue", "--")
         ax.set(xlabel="Epoch", ylabel="Loss")
         if self.score is not None or self.validation_score is not None:
             self.score_ax_ = ax.twinx()
             self.score_ax_.set_ylabel(self.score_name)
-            self._draw(self.score_ax_, "score", "tab:orange", "-")
-            self._draw(self.score_ax_, "validation_score", "tab:orange", "--")
+            self._curve(self.score_ax_, "score", "tab:orange", "-")
+            self._curve(self.score_ax_, "validation_score", "tab:orange", "--")
         ax.legend(handles=list(self.lines_.values()), loc="center right")
-        return self
 
-    def _draw(self, ax: Any, name: str, color: str, style: str) -> None:
+    def _curve(self, ax: Any, name: str, color: str, style: str) -> None:
         values = getattr(self, name)
         if values is not None:
             epochs = np.arange(self.first_epoch, self.first_epoch + len(values))
@@ -166,7 +150,7 @@ class TrainingCurveDisplay:
             [self.lines_[name]] = ax.plot(epochs, values, style, color=color, label=label)
 
 
-class ErrorFlowDisplay:
+class ErrorFlowDisplay(Display):
     """The size of the error δ^l of each layer over the epochs.
 
     BP2 carries the error back from the output layer: where each layer multiplies it by a small σ', the lines lie far
@@ -195,7 +179,7 @@ class ErrorFlowDisplay:
     @classmethod
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, ax: Any = None
-    ) -> "ErrorFlowDisplay":
+    ) -> Self:
         """Train a clone of the network and draw how its errors changed.
 
         Parameters
@@ -218,7 +202,7 @@ class ErrorFlowDisplay:
         return cls.from_history(record_fit(clone(estimator), X, y, sample_weight), ax=ax)
 
     @classmethod
-    def from_history(cls, history: TrainingHistory, *, ax: Any = None) -> "ErrorFlowDisplay":
+    def from_history(cls, history: TrainingHistory, *, ax: Any = None) -> Self:
         """Draw the errors that `rustbp.record_fit` recorded.
 
         Parameters
@@ -236,29 +220,15 @@ class ErrorFlowDisplay:
         """
         return cls(history.mean_delta).plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> "ErrorFlowDisplay":
-        """Draw a line for each layer.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        display : ErrorFlowDisplay
-            This one.
-        """
-        ax = new_axes(ax, type(self).__name__)
+    def _draw(self, ax: Any) -> None:
         sizes = np.asarray(self.mean_delta)
-        self.ax_, self.figure_, self.lines_ = ax, ax.figure, []
+        self.lines_ = []
         depth = sizes.shape[1]
         for layer, color in enumerate(layer_colors(depth), start=1):
             label = f"layer {layer}" + (" (output)" if layer == depth else "")
             self.lines_ += ax.plot(sizes[:, layer - 1], color=color, label=label)
         ax.set(xlabel="Epoch", ylabel=r"Mean $|\delta^l|$", yscale="log")
         ax.legend()
-        return self
 
 
 def _score_name(estimator: Any) -> str:

@@ -1,0 +1,70 @@
+"""What the displays share: how a drawing begins and ends, the axes, the colours."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+from sklearn.utils.validation import check_is_fitted
+
+from rustbp.inspection import require_perceptron
+
+SATURATED = "tab:red"
+PLAIN = "tab:blue"
+
+
+class Display(ABC):
+    """Something computed once that can be drawn again and again.
+
+    A display says in ``from_estimator`` what it computes and in `_draw` how that is drawn.
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw what this display holds.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : object
+            This one, drawn.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        return self._drawn_on(ax)
+
+    def _drawn_on(self, ax: Any, **options: Any) -> Self:
+        try:
+            import matplotlib.pyplot as plt
+        except ImportError as error:
+            raise ImportError(
+                f"{type(self).__name__} needs matplotlib: pip install 'rustbp[plot]'"
+            ) from error
+        self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
+        self.figure_ = self.ax_.figure
+        self._draw(self.ax_, **options)
+        return self
+
+    @abstractmethod
+    def _draw(self, ax: Any, **options: Any) -> None:
+        """Draw on ``ax``; ``options`` are what `plot` of this display takes beside it."""
+
+
+def require_fitted(estimator: Any) -> None:
+    """Refuse what is no network of this package, or has no weights yet."""
+    require_perceptron(estimator)
+    check_is_fitted(estimator)
+
+
+def layer_colors(n_layers: int) -> list[Any]:
+    """A colour for each layer, from dark (first) to light (output)."""
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](0.9 * i / max(n_layers - 1, 1)) for i in range(n_layers)]
