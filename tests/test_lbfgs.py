@@ -8,7 +8,8 @@ from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 
 from rustbp import MLPRegressor
-from rustbp._training import epochs, lbfgs
+from rustbp._arrays import Rows
+from rustbp._training.objective import Objective
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,13 @@ def test_objective_and_gradient_belong_together_for_several_outputs(data):
     X, y = data
     model = MLPRegressor(hidden_layer_sizes=6, activation="tanh", max_iter=1, random_state=0)
     model.fit(X, y)
-    objective = lbfgs._Objective(model, epochs.Rows(X, y, None))
-    error = check_grad(lambda w: objective(w)[0], lambda w: objective(w)[1].copy(), objective.start)
+    objective = Objective(model, Rows(X, y, None), n_threads=None)
+
+    def gradient(w):
+        objective.parts(w)
+        return objective.gradient.copy()
+
+    error = check_grad(lambda w: sum(objective.parts(w)), gradient, objective.start)
     assert error < 1e-5
 
 

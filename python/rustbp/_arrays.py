@@ -1,7 +1,7 @@
 """From validated input to what the core takes: one dtype for every array of a call, CSR where X is sparse."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -10,6 +10,27 @@ from numpy.typing import NDArray
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _BLAS_STARTS_THREADS = 4096
 """Elements below which a dot product never wakes BLAS threads, which would then spin beside ours."""
+
+
+class Rows(NamedTuple):
+    """Training data: rows, class indices or a matrix of targets, and weights or None."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+
+    def take(self, index: Any) -> "Rows":
+        weight = None if self.sample_weight is None else self.sample_weight[index]
+        return Rows(self.X[index], self.y[index], weight)
+
+    def in_dtype(self, dtype: np.dtype[Any]) -> "Rows":
+        """The same in ``dtype``, as the core takes them; class indices stay integers."""
+        weight = self.sample_weight
+        return Rows(
+            rows(self.X, dtype),
+            targets(self.y, dtype),
+            None if weight is None else np.ascontiguousarray(weight, dtype=dtype),
+        )
 
 
 def common_dtype(*arrays: Any) -> np.dtype[Any]:

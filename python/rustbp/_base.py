@@ -140,11 +140,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
         model.coefs_ = _arrays.parameters(model.coefs_, dtype)
         model.intercepts_ = _arrays.parameters(model.intercepts_, dtype)
-        rows = epochs.Rows(
-            _arrays.rows(X, dtype),
-            _arrays.targets(y, dtype),
-            None if sample_weight is None else np.ascontiguousarray(sample_weight, dtype=dtype),
-        )
+        rows = _arrays.Rows(X, y, sample_weight).in_dtype(dtype)
         report.begin(model._fitted_attributes)
         if model.solver == "lbfgs":
             lbfgs.train(model, rows, report=report)

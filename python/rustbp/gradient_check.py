@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustbp import _core
-from rustbp._training.epochs import Rows
-from rustbp.inspection import in_dtype, network_of, prepare
+from rustbp._arrays import Rows
+from rustbp._training.objective import Objective
+from rustbp.inspection import in_dtype, prepare
 
 # Differences of fourth order: their own error shrinks with STEP**4, that of rounding the cost grows with 1 / STEP.
 STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
@@ -174,7 +174,7 @@ def check_gradients(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Gr
 def loss_of(model: Any, X: Any, y: Any, sample_weight: Any = None) -> tuple[float, float]:
     """Cost and penalty of all rows as one batch, as in `backprop`, without keeping a matrix of each layer."""
     loss = _Loss(*prepare(model, X, y, sample_weight))
-    return loss.parts()
+    return loss.parts(loss.start)
 
 
 def _compare(loss: "_Loss", i: int, exact: float, noise: float) -> tuple[float, float]:
@@ -203,43 +203,26 @@ def _judge_float32(
     return unjudged, apart / float(size.max()) if apart else 0.0
 
 
-class _Loss:
-    """Cost + penalty of all rows as a function of one vector: all coefs, then all intercepts, in the dtype of both."""
+class _Loss(Objective):
+    """The objective, and its differences."""
 
     def __init__(self, model: Any, rows: Rows) -> None:
-        parameters = [*model.coefs_, *model.intercepts_]
-        self.shapes = [array.shape for array in parameters]
-        self.at = np.concatenate([array.ravel() for array in parameters])
-        self._gradient = np.empty_like(self.at)
-        self._rows = rows
-        self._options: dict[str, Any] = {
-            "layer_sizes": [self.shapes[0][0], *map(len, model.intercepts_)],
-            "alpha": float(model.alpha),
-            "sample_weight": rows.sample_weight,
-            # The result is the same for any number; so small a task gains nothing by more.
-            "n_threads": 1,
-            **network_of(model),
-        }
-
-    def parts(self) -> tuple[float, float]:
-        """Cost and penalty; writes the gradient of their sum."""
-        return _core.loss_gradient(
-            self.at, self._gradient, self._rows.X, self._rows.y, **self._options
-        )
+        # The result is the same for any number of threads; so small a task gains nothing by more.
+        super().__init__(model, rows, n_threads=1)
 
     def _evaluate(self) -> float:
-        return sum(self.parts())
+        return sum(self.parts(self.start))
 
     def gradient_at_start(self) -> NDArray[Any]:
         self.value = self._evaluate()
-        return self._gradient.copy()
+        return self.gradient.copy()
 
     def difference(self, i: int, step: float) -> float:
-        start, total = self.at[i], 0.0
+        at, total = self.start[i], 0.0
         for steps, factor in STENCIL:
-            self.at[i] = start + steps * step
+            self.start[i] = at + steps * step
             total += factor * self._evaluate()
-        self.at[i] = start
+        self.start[i] = at
         return total / step
 
     def locate(self, i: int) -> tuple[int, str, tuple[int, ...]]:

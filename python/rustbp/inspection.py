@@ -1,4 +1,4 @@
-"""One backward pass, open to look at; and the check that its gradients are right."""
+"""One backward pass, open to look at."""
 
 import copy
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from rustbp import _arrays, _core
+from rustbp._arrays import Rows
 from rustbp._base import BaseMultilayerPerceptron, _hidden_sizes
 from rustbp._sigma import is_flat
-from rustbp._training.epochs import Rows
+from rustbp._training.objective import network_of
 
 Arrays = tuple[NDArray[Any], ...]
 
@@ -229,21 +230,7 @@ def in_dtype(model: Any, rows: Rows, dtype: Any) -> Rows:
     """Put the weights of ``model`` and the rows in one dtype."""
     model.coefs_ = _arrays.parameters(model.coefs_, dtype)
     model.intercepts_ = _arrays.parameters(model.intercepts_, dtype)
-    weight = rows.sample_weight
-    return Rows(
-        _arrays.rows(rows.X, dtype),
-        _arrays.targets(rows.y, dtype),
-        None if weight is None else np.ascontiguousarray(weight, dtype=dtype),
-    )
-
-
-def network_of(model: Any) -> dict[str, str]:
-    """What the core calls the activations and the cost of ``model``."""
-    return {
-        "activation": model.activation,
-        "output_activation": model.out_activation_,
-        "cost": model.loss,
-    }
+    return rows.in_dtype(dtype)
 
 
 def _norm(array: NDArray[Any]) -> float:

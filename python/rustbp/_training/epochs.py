@@ -7,12 +7,13 @@ what is printed. Each epoch is one call of the core.
 import copy
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from rustbp._arrays import Rows
 from rustbp._training import threads
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.optimizer import Optimizer
@@ -21,18 +22,6 @@ NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values "
     "and need to be preprocessed."
 )
-
-
-class Rows(NamedTuple):
-    """Training data as the core takes it: one dtype, class indices or a matrix of targets, weights or None."""
-
-    X: Any
-    y: Any
-    sample_weight: Any
-
-    def take(self, index: Any) -> "Rows":
-        weight = None if self.sample_weight is None else self.sample_weight[index]
-        return Rows(self.X[index], self.y[index], weight)
 
 
 def train(model: Any, rows: Rows, *, first: bool, incremental: bool, report: NoCallbacks) -> None:

@@ -8,10 +8,11 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
-from rustbp import _core
+from rustbp._arrays import Rows
 from rustbp._training import threads
 from rustbp._training.callbacks import NoCallbacks
-from rustbp._training.epochs import NON_FINITE, Rows
+from rustbp._training.epochs import NON_FINITE
+from rustbp._training.objective import Objective
 
 try:
     from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as _printing
@@ -26,33 +27,10 @@ class _Stop(Exception):
     """A callback asked to stop. (SciPy honours StopIteration only from 1.11.)"""
 
 
-class _Objective:
-    """The loss as a function of one packed vector, and the last iterate that the line search accepted.
+class _Minimised(Objective):
+    """What SciPy calls, which copies the gradient it gets."""
 
-    The gradient buffer is used again in every call: SciPy copies what it gets.
-    """
-
-    def __init__(self, model: Any, rows: Rows) -> None:
-        self.rows = rows
-        self.shapes = [array.shape for array in model.coefs_ + model.intercepts_]
-        sizes = [rows.X.shape[1], *(len(intercept) for intercept in model.intercepts_)]
-        self.options: dict[str, Any] = {
-            "layer_sizes": sizes,
-            "activation": model.activation,
-            "output_activation": model.out_activation_,
-            "cost": model.loss,
-            "alpha": float(model.alpha),
-            "sample_weight": rows.sample_weight,
-            "n_threads": threads.allowed(model.n_threads),
-        }
-        self.start = np.concatenate([a.ravel() for a in model.coefs_ + model.intercepts_])
-        self.gradient = np.empty_like(self.start)
-        self.latest: Any = None
-
-    def parts(self, packed: NDArray[Any]) -> tuple[float, float]:
-        """Cost and penalty; writes the gradient of their sum."""
-        x = np.ascontiguousarray(packed, dtype=self.gradient.dtype)
-        return _core.loss_gradient(x, self.gradient, self.rows.X, self.rows.y, **self.options)
+    latest: tuple[float, float] | None = None
 
     def __call__(self, packed: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         first = self.latest is None
@@ -62,16 +40,6 @@ class _Objective:
             # Later on it may be a step that the line search takes back.
             raise ValueError(NON_FINITE)
         return loss, self.gradient
-
-    def unpack(self, packed: NDArray[Any]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-        """Coefs and intercepts, copied out of the packed vector."""
-        arrays, start = [], 0
-        for shape in self.shapes:
-            end = start + int(np.prod(shape))
-            arrays.append(packed[start:end].reshape(shape).astype(self.gradient.dtype))
-            start = end
-        half = len(arrays) // 2
-        return arrays[:half], arrays[half:]
 
 
 def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
@@ -84,7 +52,7 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
     ValueError
         If the loss or a weight turned non-finite.
     """
-    objective = _Objective(model, rows)
+    objective = _Minimised(model, rows, threads.allowed(model.n_threads))
     accepted: NDArray[Any] = objective.start
     parts: Any = None
     n_iter = 0
@@ -133,6 +101,6 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
         raise ValueError(NON_FINITE)
 
 
-def _attributes(model: Any, objective: _Objective, packed: NDArray[Any]) -> dict[str, Any]:
+def _attributes(model: Any, objective: Objective, packed: NDArray[Any]) -> dict[str, Any]:
     coefs, intercepts = objective.unpack(packed)
     return model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)
