@@ -3,16 +3,14 @@
 use ndarray::{Array1, Array2};
 
 use crate::backprop::Workspace;
-use crate::batch::Data;
-use crate::cost::Cost;
+use crate::backprop::layouts::layouts;
+use crate::data::{Data, Rows};
 use crate::error::Error;
-use crate::layouts::layouts;
-use crate::linalg::dispatch::Isa;
-use crate::linalg::panels::Panels;
-use crate::linalg::real::Real;
-use crate::linalg::rows::Rows;
+use crate::linalg::kernels::{Isa, Real};
+use crate::linalg::memory::panels::Panels;
 use crate::network::Network;
-use crate::rounds::{Loss, Pass, rows_at_once};
+use crate::network::cost::Cost;
+use crate::training::sharing::rounds::{Loss, Pass, rows_at_once};
 
 /// Matrices of layers 1 to L, (n, neurons) each, and the gradients of cost + penalty.
 pub struct Inspection<T> {

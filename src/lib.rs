@@ -5,7 +5,7 @@
 //!
 //! | | equation | code |
 //! |---|---|---|
-//! | BP1 | δ^L = ∇_a C ⊙ σ'(z^L) | [`backprop::output_delta`], by [`cost`] |
+//! | BP1 | δ^L = ∇_a C ⊙ σ'(z^L) | [`backprop::output_delta`], by [`cost`](network::cost) |
 //! | BP2 | δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l) | [`backprop::hidden_delta`] |
 //! | BP3 | ∂C/∂b^l = δ^l | [`backprop::bias_gradient`] |
 //! | BP4 | ∂C/∂w^l_jk = a^(l-1)_k δ^l_j | [`backprop::weight_gradient`] |
@@ -30,26 +30,15 @@
     )
 )]
 
-pub mod activation;
 pub mod backprop;
-pub mod balance;
-pub mod batch;
-pub mod compute;
-pub mod cost;
+pub mod data;
 pub mod error;
 pub mod format;
-pub mod gradients;
 pub mod inspect;
-pub mod layouts;
 pub mod linalg;
 pub mod network;
-pub mod objective;
-pub mod optimizer;
-pub mod pace;
 pub mod predict;
-pub mod rounds;
-pub mod trainer;
-pub mod zeros;
+pub mod training;
 
 #[cfg(feature = "python")]
 #[deny(clippy::indexing_slicing)]

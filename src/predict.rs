@@ -4,17 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::activation::{Output, softmax};
+use crate::backprop::layouts::layouts;
 use crate::backprop::{Workspace, forward};
-use crate::batch::Input;
+use crate::data::{Input, Rows};
 use crate::error::Error;
-use crate::layouts::layouts;
-use crate::linalg::dispatch::{Isa, Kernel, dispatch};
-use crate::linalg::panels::WIDTH;
-use crate::linalg::real::Real;
-use crate::linalg::rows::Rows;
+use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
-use crate::linalg::vector::Vector;
+use crate::network::activation::{Output, softmax};
 use crate::network::{Network, vector_of};
 
 /// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.

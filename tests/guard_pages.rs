@@ -11,17 +11,16 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
-use rustbp::activation::{Activation, Output};
-use rustbp::batch::{Data, Input, Targets};
+use rustbp::data::{Data, Input, Targets};
 use rustbp::inspect::inspect;
-use rustbp::linalg::csr::{Csr, Indices};
-use rustbp::linalg::dispatch::Isa;
-use rustbp::linalg::real::Real;
+use rustbp::linalg::kernels::{Isa, Real};
+use rustbp::linalg::zeros::csr::{Csr, Indices};
 use rustbp::network::Network;
-use rustbp::objective::Objective;
-use rustbp::optimizer::Optimizer;
+use rustbp::network::activation::{Activation, Output};
 use rustbp::predict::predict;
-use rustbp::trainer::Trainer;
+use rustbp::training::objective::Objective;
+use rustbp::training::optimizer::Optimizer;
+use rustbp::training::trainer::Trainer;
 
 const PAGE: usize = 4096;
 /// What is smaller may lie anywhere.

@@ -1,6 +1,6 @@
 """compute="bfloat16": what it gives where the processor has it, and what it says where not.
 
-Products and whole fits are tested in the core (src/linalg/bfloat16.rs, src/compute.rs), on a model of the instructions
+Products and whole fits are tested in the core (src/linalg/dense/bfloat16.rs, src/training/compute.rs), on a model of the instructions
 where the processor lacks them.
 """
 

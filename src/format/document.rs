@@ -12,8 +12,8 @@ use super::header::{Dtype, Entry, Header};
 use super::labels::check_labels;
 use super::value::{Count, Parameters, Real};
 use super::{FormatError, VERSION};
-use crate::activation::Output;
-use crate::optimizer::Optimizer;
+use crate::network::activation::Output;
+use crate::training::optimizer::Optimizer;
 
 /// The document's name in a file's `__metadata__`.
 pub const KEY: &str = "rustbp";

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-use super::denormals::FlushDenormals;
+use crate::linalg::kernels::denormals::FlushDenormals;
 
 /// More threads than this are never used.
 pub const MAX_THREADS: usize = 64;

@@ -9,10 +9,10 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PySequence;
 
-use crate::batch::{Data, Input, Targets};
+use crate::data::{Data, Input, Targets};
 use crate::error::Error;
-use crate::linalg::csr::{Csr, Indices};
-use crate::linalg::real::Real;
+use crate::linalg::kernels::Real;
+use crate::linalg::zeros::csr::{Csr, Indices};
 
 /// Whether a call is in float32 or float64: what the weights are.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,14 @@ use super::arrays::{
 };
 use super::signals::Signals;
 use super::threads::{self, Allowed};
-use crate::activation::{Activation, Output};
-use crate::batch::Input;
+use crate::data::Input;
 use crate::error::Error;
 use crate::inspect::inspect;
-use crate::linalg::real::Real;
+use crate::linalg::kernels::Real;
 use crate::network::Network;
-use crate::objective::Objective;
+use crate::network::activation::{Activation, Output};
 use crate::predict::{predict, predict_row};
+use crate::training::objective::Objective;
 
 /// Call a function that is generic over the number type with the one that `$precision` names.
 macro_rules! with_precision {

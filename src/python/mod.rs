@@ -11,10 +11,10 @@ mod trainer;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::activation::{Activation, Output};
-use crate::cost::Cost;
-use crate::linalg::dispatch::Isa;
-use crate::optimizer::Optimizer;
+use crate::linalg::kernels::Isa;
+use crate::network::activation::{Activation, Output};
+use crate::network::cost::Cost;
+use crate::training::optimizer::Optimizer;
 
 /// Name of the instruction set chosen at run time.
 #[pyfunction]

@@ -10,14 +10,14 @@ use pyo3::types::{PyDict, PyList, PySequence};
 use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision, zeros};
 use super::signals::Signals;
 use super::threads::{self, Allowed};
-use crate::activation::{Activation, Output};
-use crate::compute;
 use crate::error::Error;
-use crate::linalg::real::Real;
+use crate::linalg::kernels::Real;
 use crate::network::Network;
-use crate::optimizer::Optimizer;
+use crate::network::activation::{Activation, Output};
 use crate::predict::predict;
-use crate::trainer::{Epoch, Trainer as CoreTrainer};
+use crate::training::compute;
+use crate::training::optimizer::Optimizer;
+use crate::training::trainer::{Epoch, Trainer as CoreTrainer};
 
 enum Inner {
     F32(CoreTrainer<f32>),

@@ -1,0 +1,441 @@
+//! Matrix products of bfloat16 numbers with sums in float32: what `compute="bfloat16"` trains with.
+//!
+//! Weights, activations, errors and gradients stay float32. Only what a product multiplies is rounded to bfloat16 (8
+//! significant bits, the exponents of float32), for an instruction that adds two products to each of 16 sums:
+//!
+//! ```text
+//! sum[i] <- sum[i] + a[i].1 b[i].1 + a[i].0 b[i].0      (vdpbf16ps, one rounding at each +)
+//! ```
+//!
+//! A lane therefore holds a [`Pair`]: two consecutive terms of the sum. What was one row of a panel is two rows now, and
+//! the tile, its blocking and its prefetching stay those of [`product`](crate::linalg::dense::product): 16 rows x 16 columns, each step one
+//! load of 16 pairs of the right matrix and one broadcast pair of each row of the left one, at twice the terms a step.
+//!
+//! | product | terms along | left matrix | right matrix |
+//! |---|---|---|---|
+//! | a w | inputs | a, pairs along its columns | w, pairs along its rows |
+//! | δ wᵀ | outputs | δ, pairs along its columns | wᵀ, pairs along its rows |
+//! | aᵀ δ | rows of the batch | a, pairs along its rows | δ, pairs along its rows |
+//!
+//! Pairs along columns are neighbours already: converting two panels gives one of 16 pairs. Pairs along rows are two rows of
+//! a panel, interleaved. An odd number of terms is filled up with zero. A panel of weights is converted into a buffer that
+//! stays in the L1 or L2 cache for all rows of the batch (a 1/m of the work), a and δ are converted once for each product
+//! (1/n, 1/k), those along rows by the thread that has computed them.
+//!
+//! Rounding is to nearest, ties to even; numbers beyond the largest bfloat16 number (3.39e38) become infinite, which ends,
+//! as any overflow does, in parameters that are not finite; denormal numbers count as zero.
+
+use crate::linalg::dense::product::ROWS_AHEAD;
+use crate::linalg::kernels::operands::Operands;
+use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::memory::panels::{Panels, WIDTH};
+use crate::linalg::memory::prefetch::prefetch;
+
+/// Two bfloat16 numbers, consecutive terms of a sum: the first in the low half.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Pair(pub(in crate::linalg) u32);
+
+impl Pair {
+    /// The first number, and zero.
+    fn first(self) -> Self {
+        Self(self.0 & 0xffff)
+    }
+}
+
+/// A register of [`WIDTH`] pairs, for sums in registers `V` of as many numbers.
+pub trait PairRegister<V: Vector>: Copy {
+    fn broadcast(pair: Pair) -> Self;
+    /// # Safety
+    /// WIDTH pairs are readable at `p` (any alignment).
+    unsafe fn load(p: *const Pair) -> Self;
+    fn write(self, out: &mut [Pair; WIDTH]);
+    /// The pairs of a number of `first` and the number of `second` in the same lane.
+    fn interleave(first: V, second: V) -> Self;
+    /// The pairs of neighbours in `first`, then those in `second`.
+    fn neighbours(first: V, second: V) -> Self;
+    /// `sum` + the products of both numbers of each pair.
+    fn dot(self, other: Self, sum: V) -> V;
+}
+
+/// [`Operands`] from a register of pairs.
+#[derive(Clone, Copy)]
+pub struct Pairs<P>(P);
+
+impl<V: Vector, P: PairRegister<V>> Operands<V> for Pairs<P> {
+    type Lane = Pair;
+    const TERMS: usize = 2;
+
+    #[inline(always)]
+    fn broadcast(pair: Pair) -> Self {
+        Self(P::broadcast(pair))
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const Pair) -> Self {
+        // SAFETY: the caller vouches for the lanes.
+        Self(unsafe { P::load(p) })
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Self, sum: V) -> V {
+        self.0.dot(other.0, sum)
+    }
+
+    #[inline(always)]
+    fn columns<'a>(matrix: &'a Panels<V::Scalar>, pairs: &'a mut Panels<Pair>) -> &'a Panels<Pair> {
+        let (rows, cols) = (matrix.rows(), matrix.cols());
+        pairs.set_size(rows, cols.div_ceil(2));
+        for panel in 0..pairs.panel_count() {
+            let first = matrix.panel(2 * panel);
+            let is_last = 2 * panel + 1 == matrix.panel_count();
+            // An odd number of panels: what the missing one would hold is not read, and may be anything.
+            let second = if is_last { first } else { matrix.panel(2 * panel + 1) };
+            let (out, _) = pairs.panel_mut(panel).as_chunks_mut::<WIDTH>();
+            for (row, out) in out.iter_mut().enumerate() {
+                let at = row * WIDTH;
+                P::neighbours(V::read(first, at), V::read(second, at)).write(out);
+            }
+        }
+        if cols % 2 == 1 {
+            // What fills up a panel of activations is any number, and infinity times zero is not zero.
+            for row in 0..rows {
+                let last = pairs.get(row, cols / 2).first();
+                pairs.set(row, cols / 2, last);
+            }
+        }
+        pairs
+    }
+
+    #[inline(always)]
+    fn rows<'a>(panel: &'a [V::Scalar], pairs: &'a mut [Pair]) -> &'a [Pair] {
+        let rows = panel.len() / WIDTH;
+        let pairs = &mut pairs[..rows.div_ceil(2) * WIDTH];
+        let (two_rows, rest) = panel.as_chunks::<{ 2 * WIDTH }>();
+        let (out, _) = pairs.as_chunks_mut::<WIDTH>();
+        for (two, out) in two_rows.iter().zip(out.iter_mut()) {
+            prefetch(two.as_ptr().wrapping_add(ROWS_AHEAD * WIDTH));
+            prefetch(two.as_ptr().wrapping_add((ROWS_AHEAD + 1) * WIDTH));
+            P::interleave(V::read(two, 0), V::read(two, WIDTH)).write(out);
+        }
+        if let Some(out) = out.get_mut(two_rows.len()) {
+            P::interleave(V::read(rest, 0), V::zero()).write(out);
+        }
+        pairs
+    }
+
+    #[inline(always)]
+    fn kept<'a>(
+        _matrix: &'a Panels<V::Scalar>,
+        pairs: Option<&'a Panels<Pair>>,
+        panel: usize,
+    ) -> &'a [Pair] {
+        debug_assert!(pairs.is_some(), "a workspace without pairs");
+        pairs.map_or(&[], |pairs| pairs.panel(panel))
+    }
+}
+
+/// Matrices with their rows in pairs, kept for the products that sum over the rows.
+#[derive(Default)]
+pub struct Kept(Vec<Panels<Pair>>);
+
+impl Kept {
+    /// Room for these matrices, or None where memory is refused.
+    pub fn with_room_for<T: Real>(matrices: &[Panels<T>]) -> Option<Self> {
+        let room = |m: &Panels<T>| Panels::zeros(m.rows().div_ceil(2), m.cols());
+        Some(Self(matrices.iter().map(room).collect::<Option<_>>()?))
+    }
+
+    /// Take over as many of these matrices as there is room for.
+    pub fn keep<T: Real>(&mut self, isa: Isa, matrices: &[Panels<T>]) {
+        for (pairs, matrix) in self.0.iter_mut().zip(matrices) {
+            pairs.set_rows(matrix.rows().div_ceil(2));
+            dispatch(isa, Keep { matrix, pairs });
+        }
+    }
+
+    #[inline(always)]
+    pub fn get(&self, matrix: usize) -> Option<&Panels<Pair>> {
+        self.0.get(matrix)
+    }
+}
+
+struct Keep<'a, T> {
+    matrix: &'a Panels<T>,
+    pairs: &'a mut Panels<Pair>,
+}
+
+impl<T: Real> Kernel<T> for Keep<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        for panel in 0..self.matrix.panel_count() {
+            V::Operands::rows(self.matrix.panel(panel), self.pairs.panel_mut(panel));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backprop::NOTHING;
+    use crate::linalg::dense::product::{Layer, Scratch, affine, outer, transposed};
+    use crate::linalg::kernels::bfloat16_model::{self as model, rounded};
+    use crate::linalg::memory::panels::{panel_cols, panel_count};
+
+    /// A fixed sequence of bits (SplitMix64).
+    struct Bits(u64);
+
+    impl Bits {
+        fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        }
+
+        /// 24 random bits times a power of two between 2^-8 and 2^8.
+        fn number(&mut self) -> f32 {
+            let bits = self.next();
+            let mantissa = (bits >> 40) as f32 / (1u32 << 23) as f32 - 1.0;
+            mantissa * ((bits % 17) as f32 - 8.0).exp2()
+        }
+
+        fn matrix(&mut self, rows: usize, cols: usize) -> Panels<f32> {
+            let mut panels = Panels::zeros(rows, cols).unwrap();
+            for row in 0..rows {
+                for col in 0..cols {
+                    panels.set(row, col, self.number());
+                }
+            }
+            panels
+        }
+    }
+
+    #[test]
+    fn the_model_rounds_to_the_nearest() {
+        let mut bits = Bits(1);
+        for _ in 0..50_000 {
+            let x = f32::from_bits(bits.next() as u32);
+            if !x.is_normal() {
+                continue;
+            }
+            // The candidates, in f64, where the one above the largest number is as far away as the others.
+            let below = f64::from(f32::from_bits(x.to_bits() & 0xffff_0000));
+            let step = 2f64.powi(((x.to_bits() >> 23 & 0xff) as i32) - 127 - 7).copysign(below);
+            let (low, high) = ((f64::from(x) - below).abs(), (below + step - f64::from(x)).abs());
+            let is_even = x.to_bits() >> 16 & 1 == 0;
+            let nearest = if low < high || (low == high && is_even) { below } else { below + step };
+            assert_eq!(model::number(rounded(x)), nearest as f32, "{x:e}");
+        }
+    }
+
+    #[test]
+    fn the_model_adds_as_f64_does_rounded_twice() {
+        let mut bits = Bits(2);
+        for _ in 0..50_000 {
+            let numbers: [f32; 4] = std::array::from_fn(|_| model::number(rounded(bits.number())));
+            let sum = bits.number();
+            let pair = |i: usize| {
+                let (first, second) = (numbers[i].to_bits() >> 16, numbers[i + 1].to_bits() >> 16);
+                Pair(first | second << 16)
+            };
+            let [a0, a1, b0, b1] = numbers.map(f64::from);
+            // Products of 16 bits and sums of numbers so close to each other are exact in f64.
+            let first = (f64::from(sum) + a1 * b1) as f32;
+            let expected = (f64::from(first) + a0 * b0) as f32;
+            assert_eq!(model::dot(pair(0), pair(2), sum).to_bits(), expected.to_bits());
+        }
+    }
+
+    struct Convert<'a> {
+        matrix: &'a Panels<f32>,
+        rows: &'a mut Vec<Pair>,
+        columns: &'a mut Panels<Pair>,
+    }
+    impl Kernel<f32> for Convert<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<V: Vector<Scalar = f32>>(self) {
+            V::Operands::rows(self.matrix.panel(0), self.rows);
+            V::Operands::columns(self.matrix, self.columns);
+        }
+    }
+
+    #[test]
+    fn conversion() {
+        // Number, and the bits that the format's definition gives.
+        let cases = [
+            (0.0, 0x0000),
+            (-0.0, 0x8000),
+            (1.0, 0x3f80),
+            (-2.5, 0xc020),
+            (1.0 + 1.0 / 256.0, 0x3f80), // a tie, to even: down
+            (1.0 + 3.0 / 256.0, 0x3f82), // a tie, to even: up
+            (1.0 + 1.0 / 256.0 + f32::EPSILON, 0x3f81),
+            (1.0 + 1.0 / 256.0 - f32::EPSILON, 0x3f80),
+            (1.998, 0x4000), // a carry into the exponent
+            (f32::from_bits(0x7f7f_0000), 0x7f7f),
+            (f32::from_bits(0x7f7f_7fff), 0x7f7f),
+            (f32::from_bits(0x7f7f_8000), 0x7f80), // half a step beyond the largest: infinity
+            (f32::MIN, 0xff80),
+            (f32::INFINITY, 0x7f80),
+            (f32::NEG_INFINITY, 0xff80),
+            (f32::NAN, 0x7fc0),
+            (f32::from_bits(0x7f80_0001), 0x7fc0), // a signalling NaN stays NaN
+            (f32::from_bits(0xff81_0000), 0xffc1),
+            (f32::MIN_POSITIVE, 0x0080),
+            (f32::from_bits(0x007f_ffff), 0x0000), // denormal numbers are zero
+            (-1e-40, 0x8000),
+        ];
+        let n = cases.len();
+        for isa in Isa::all_bfloat16() {
+            // Column 0 is what is looked at, as rows of a panel; row 0 as columns.
+            let mut matrix = Panels::zeros(n, n).unwrap();
+            for (i, &(x, _)) in cases.iter().enumerate() {
+                matrix.set(i, 0, x);
+                matrix.set(0, i, x);
+            }
+            let mut rows = vec![Pair::default(); n.div_ceil(2) * WIDTH];
+            let mut columns = Panels::zeros(n, n.div_ceil(2)).unwrap();
+            dispatch(isa, Convert { matrix: &matrix, rows: &mut rows, columns: &mut columns });
+            for (i, two) in cases.chunks(2).enumerate() {
+                let expected = two[0].1 | two.get(1).map_or(0, |x| x.1) << 16;
+                assert_eq!(rows[i * WIDTH].0, expected, "{isa:?}, rows {i}");
+                assert_eq!(columns.get(0, i).0, expected, "{isa:?}, columns {i}");
+            }
+        }
+    }
+
+    struct OuterBlock<'a> {
+        a: &'a [f32],
+        delta: &'a [f32],
+        inputs: usize,
+        cols: usize,
+        gradient: &'a mut [f32],
+    }
+    impl Kernel<f32> for OuterBlock<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<V: Vector<Scalar = f32>>(self) {
+            let mut pairs =
+                [vec![Pair::default(); self.a.len()], vec![Pair::default(); self.a.len()]];
+            let [for_a, for_delta] = &mut pairs;
+            let a = V::Operands::rows(self.a, for_a);
+            let delta = V::Operands::rows(self.delta, for_delta);
+            outer::<V>(a, delta, self.inputs, self.cols, true, self.gradient);
+        }
+    }
+
+    /// start + Σ a b over the terms in order, by pairs, as the model rounds.
+    fn expected(
+        start: f32,
+        terms: usize,
+        a: impl Fn(usize) -> f32,
+        b: impl Fn(usize) -> f32,
+    ) -> f32 {
+        let pair = |of: &dyn Fn(usize) -> f32, i: usize| {
+            let second = if i + 1 < terms { rounded(of(i + 1)) } else { 0 };
+            Pair(u32::from(rounded(of(i))) | u32::from(second) << 16)
+        };
+        (0..terms).step_by(2).fold(start, |sum, i| model::dot(pair(&a, i), pair(&b, i), sum))
+    }
+
+    fn same(isa: Isa, got: f32, expected: f32) -> bool {
+        if isa == Isa::Bfloat16Model || model::is_exact() {
+            got.to_bits() == expected.to_bits()
+        } else {
+            // Terms are below 2^16, and there are fewer than 2^10.
+            (got - expected).abs() <= 2.0f32.powi(26 - 23)
+        }
+    }
+
+    #[test]
+    fn products_bit_for_bit() {
+        let sizes = [
+            (1, 1, 1),
+            (2, 3, 5),
+            (5, 16, 15),
+            (16, 15, 17),
+            (17, 33, 16),
+            (3, 31, 33),
+            (33, 2, 47),
+            (3, 515, 5),
+            (5, 3, 515),
+            (259, 5, 3),
+        ];
+        for isa in Isa::all_bfloat16() {
+            for (m, k, n) in sizes {
+                let case = format!("{isa:?} m = {m}, k = {k}, n = {n}");
+                let mut bits = Bits(3);
+                let (a, delta) = (bits.matrix(m, k), bits.matrix(m, n));
+                let mut data = vec![0.0; panel_count(n) * (k + 1) * WIDTH];
+                let at = |p: usize, j: usize| ((j / WIDTH) * (k + 1) + p) * WIDTH + j % WIDTH;
+                for p in 0..=k {
+                    for j in 0..n {
+                        data[at(p, j)] = bits.number();
+                    }
+                }
+                let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
+                let mut scratch = Scratch::new(isa, m, k, n).unwrap();
+                let mut z = Panels::zeros(m, n).unwrap();
+                affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
+                let mut back = Panels::zeros(m, k).unwrap();
+                transposed(isa, &delta, layer, &mut scratch, &mut back, NOTHING);
+                for i in 0..m {
+                    for j in 0..n {
+                        let sum = expected(data[at(k, j)], k, |p| a.get(i, p), |p| data[at(p, j)]);
+                        assert!(same(isa, z.get(i, j), sum), "a w + b at {i}, {j}: {case}");
+                    }
+                    for p in 0..k {
+                        let sum = expected(0.0, n, |j| delta.get(i, j), |j| data[at(p, j)]);
+                        assert!(same(isa, back.get(i, p), sum), "delta w^T at {i}, {p}: {case}");
+                    }
+                }
+                for (inputs, panel) in
+                    (0..panel_count(k)).flat_map(|i| (0..panel_count(n)).map(move |j| (i, j)))
+                {
+                    let mut gradient = [0.5; WIDTH * WIDTH];
+                    let block = OuterBlock {
+                        a: a.panel(inputs),
+                        delta: delta.panel(panel),
+                        inputs: panel_cols(k, inputs),
+                        cols: panel_cols(n, panel),
+                        gradient: &mut gradient,
+                    };
+                    let (rows, cols) = (block.inputs, block.cols);
+                    dispatch(isa, block);
+                    for p in 0..rows {
+                        for j in 0..cols {
+                            let (input, output) = (inputs * WIDTH + p, panel * WIDTH + j);
+                            let sum =
+                                expected(0.5, m, |i| a.get(i, input), |i| delta.get(i, output));
+                            let got = gradient[p * WIDTH + j];
+                            assert!(same(isa, got, sum), "a^T delta at {input}, {output}: {case}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_fills_up_a_panel_does_not_count() {
+        for isa in Isa::all_bfloat16() {
+            let mut a = Panels::zeros(2, 3).unwrap();
+            a.panel_mut(0).fill(f32::INFINITY);
+            for (row, col) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)] {
+                a.set(row, col, 1.0);
+            }
+            let data: Vec<f32> =
+                (0..4 * WIDTH).map(|i| if i % WIDTH == 0 { 2.0 } else { 0.0 }).collect();
+            let layer = Layer { fan_in: 3, fan_out: 1, first: 0, data: &data };
+            let mut scratch = Scratch::new(isa, 2, 3, 1).unwrap();
+            let mut z = Panels::zeros(2, 1).unwrap();
+            affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
+            assert_eq!((z.get(0, 0), z.get(1, 0)), (8.0, 8.0));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Which instruction set a kernel runs on: asked of the processor once, at run time.
+
+use std::sync::OnceLock;
+
+use crate::linalg::kernels::real::Real;
+use crate::linalg::kernels::vector::Vector;
+
+/// An instruction set that this program has kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX-512 with matrix products of bfloat16 numbers, only where asked for: see [`bfloat16`](crate::linalg::dense::bfloat16).
+    #[cfg(target_arch = "x86_64")]
+    Bfloat16,
+    /// The same in plain arithmetic.
+    #[cfg(test)]
+    Bfloat16Model,
+}
+
+impl Isa {
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16 => "bfloat16",
+            #[cfg(test)]
+            Isa::Bfloat16Model => "bfloat16 model",
+        }
+    }
+
+    /// Whether this processor has it.
+    pub fn available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512dq")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16 => {
+                Isa::Avx512.available()
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512bf16")
+            }
+            #[cfg(test)]
+            Isa::Bfloat16Model => true,
+        }
+    }
+
+    /// Matrix products of bfloat16 numbers, where this processor has them.
+    pub fn bfloat16() -> Option<Isa> {
+        #[cfg(target_arch = "x86_64")]
+        if Isa::Bfloat16.available() {
+            return Some(Isa::Bfloat16);
+        }
+        None
+    }
+
+    /// Whether matrix products multiply bfloat16 numbers.
+    pub fn multiplies_bfloat16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16 => true,
+            #[cfg(test)]
+            Isa::Bfloat16Model => true,
+            _ => false,
+        }
+    }
+
+    /// All that this processor has for numbers as they are, the slowest first.
+    pub fn all_available() -> impl Iterator<Item = Isa> {
+        [
+            Isa::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512,
+        ]
+        .into_iter()
+        .filter(|isa| isa.available())
+    }
+
+    /// All that multiply bfloat16 numbers on this processor, for tests.
+    #[cfg(test)]
+    pub fn all_bfloat16() -> impl Iterator<Item = Isa> {
+        [Isa::Bfloat16Model].into_iter().chain(Isa::bfloat16())
+    }
+
+    /// The best that this processor has, or what the environment variable `RUSTBP_KERNEL` names, if it has that.
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let asked = std::env::var("RUSTBP_KERNEL").ok();
+            Isa::all_available()
+                .find(|isa| Some(isa.name()) == asked.as_deref())
+                .or_else(|| Isa::all_available().last())
+                .unwrap_or(Isa::Portable)
+        })
+    }
+}
+
+/// Work written once for every instruction set.
+///
+/// `run` and all that it calls with a `V` has to be `#[inline(always)]`, without closures over a `V`: only what is inlined
+/// into the function that enables the instruction set is compiled for it.
+pub trait Kernel<T: Real> {
+    type Output;
+    fn run<V: Vector<Scalar = T>>(self) -> Self::Output;
+}
+
+/// Run a kernel on `isa`, or on the portable path where the processor lacks it.
+#[inline]
+pub fn dispatch<T: Real, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
+    match isa {
+        #[cfg(test)]
+        Isa::Bfloat16Model => kernel.run::<T::Bfloat16Model>(),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the function enables, as asked just here.
+        Isa::Bfloat16 if isa.available() => unsafe { run_bfloat16(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has what the function enables, as asked just here.
+        Isa::Avx512 if isa.available() => unsafe { run_avx512(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 if isa.available() => unsafe { run_avx2(kernel) },
+        _ => kernel.run::<T::Portable>(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
+    kernel.run::<T::Avx2>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
+fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
+    kernel.run::<T::Avx512>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512bf16,avx512bw,avx512f,avx512dq,avx2,fma")]
+fn run_bfloat16<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
+    kernel.run::<T::Bfloat16>()
+}

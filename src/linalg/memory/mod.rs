@@ -1,0 +1,6 @@
+//! How matrices lie in memory.
+//!
+//! It imports nothing. Newcomers start with [`panels`].
+
+pub mod panels;
+pub mod prefetch;

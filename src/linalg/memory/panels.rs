@@ -1,0 +1,206 @@
+//! Matrices as panels: 16 columns at a time, each panel's rows one after the other.
+//!
+//! Element (r, c) stands in panel c / 16 at row r, lane c % 16. A tile of any product then reads and writes whole cache
+//! lines in the order of memory, whatever the width of the layer, and the columns that fill up the last panel are there
+//! to be computed on without masks. Their contents: zero in parameters, gradients and errors; any finite number in
+//! activations, where they meet only those zeros.
+
+use crate::linalg::kernels::{Real, Vector};
+use crate::linalg::memory::prefetch::{LINE, prefetch};
+
+/// Columns of a panel: one cache line of f32, two of f64.
+pub const WIDTH: usize = 16;
+
+/// Numbers of a block: as many rows of a panel as it has columns, which can be transposed.
+pub const BLOCK: usize = WIDTH * WIDTH;
+
+/// One row of a panel, on a cache line of its own.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Row<T>([T; WIDTH]);
+
+/// Numbers, or pairs of them, in rows of [`WIDTH`], aligned to cache lines.
+#[derive(Clone)]
+pub struct Aligned<T>(Vec<Row<T>>);
+
+impl<T: Copy + Default> Aligned<T> {
+    /// `rows` rows of zeros, or None where memory is refused.
+    pub fn zeros(rows: usize) -> Option<Self> {
+        let mut data = Vec::new();
+        data.try_reserve_exact(rows).ok()?;
+        data.resize(rows, Row([T::default(); WIDTH]));
+        Some(Self(data))
+    }
+
+    pub fn as_slice(&self) -> &[T] {
+        const { assert!(size_of::<Row<T>>() == size_of::<[T; WIDTH]>()) };
+        // SAFETY: a Row is WIDTH numbers without padding, as just asserted.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * WIDTH) }
+    }
+
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as in `as_slice`; the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * WIDTH) }
+    }
+}
+
+/// A matrix of up to `capacity` rows in panels.
+pub struct Panels<T> {
+    rows: usize,
+    cols: usize,
+    /// Rows between the beginnings of two panels: odd, since powers of two would put the same row of all panels into the
+    /// same few sets of the L1 cache.
+    stride: usize,
+    data: Aligned<T>,
+}
+
+/// How many panels hold `cols` columns.
+pub fn panel_count(cols: usize) -> usize {
+    cols.div_ceil(WIDTH)
+}
+
+/// How many columns of panel `panel` hold data.
+#[inline(always)]
+pub fn panel_cols(cols: usize, panel: usize) -> usize {
+    (cols - panel * WIDTH).min(WIDTH)
+}
+
+impl<T: Copy + Default> Panels<T> {
+    /// Zeros, or None where memory is refused.
+    pub fn zeros(capacity: usize, cols: usize) -> Option<Self> {
+        let stride = capacity | 1;
+        let data = Aligned::zeros(stride.checked_mul(panel_count(cols))?)?;
+        Some(Self { rows: capacity, cols, stride, data })
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub fn panel_count(&self) -> usize {
+        panel_count(self.cols)
+    }
+
+    /// Use the first `rows` rows from now on.
+    pub fn set_rows(&mut self, rows: usize) {
+        assert!(rows <= self.stride);
+        self.rows = rows;
+    }
+
+    /// Hold a matrix of another size from now on, which is no larger; its contents are not those of before.
+    pub fn set_size(&mut self, rows: usize, cols: usize) {
+        assert!(rows <= self.stride && panel_count(cols) * self.stride <= self.data.0.len());
+        (self.rows, self.cols) = (rows, cols);
+    }
+
+    /// Numbers between the beginnings of two panels.
+    #[inline(always)]
+    pub(in crate::linalg) fn panel_stride(&self) -> usize {
+        self.stride * WIDTH
+    }
+
+    /// The rows of one panel, `rows * WIDTH` numbers.
+    #[inline(always)]
+    pub fn panel(&self, panel: usize) -> &[T] {
+        let start = panel * self.stride * WIDTH;
+        &self.data.as_slice()[start..start + self.rows * WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn panel_mut(&mut self, panel: usize) -> &mut [T] {
+        let start = panel * self.stride * WIDTH;
+        let rows = self.rows;
+        &mut self.data.as_mut_slice()[start..start + rows * WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn get(&self, row: usize, col: usize) -> T {
+        self.panel(col / WIDTH)[row * WIDTH + col % WIDTH]
+    }
+
+    #[inline(always)]
+    pub fn set(&mut self, row: usize, col: usize, value: T) {
+        self.panel_mut(col / WIDTH)[row * WIDTH + col % WIDTH] = value;
+    }
+
+    /// Write a row from its numbers in order.
+    #[inline]
+    pub fn set_row(&mut self, row: usize, values: &[T]) {
+        self.write_row(row, values, |_| ());
+    }
+
+    /// Write a row from its numbers in order, and ask for one of the same length at `ahead`.
+    #[inline]
+    pub fn set_row_ahead_of(&mut self, row: usize, values: &[T], ahead: *const T) {
+        self.write_row(row, values, |column| {
+            for i in (0..WIDTH).step_by(LINE / size_of::<T>()) {
+                prefetch(ahead.wrapping_add(column + i));
+            }
+        });
+    }
+
+    /// Write a row; `meanwhile` is called with the first column of each panel.
+    #[inline(always)]
+    fn write_row(&mut self, row: usize, values: &[T], meanwhile: impl Fn(usize)) {
+        assert!(row < self.rows && values.len() == self.cols);
+        let rows = self.data.0[row..].iter_mut().step_by(self.stride);
+        // Arrays, so that whole lines are moved by registers instead of calls.
+        let (lines, rest) = values.as_chunks::<WIDTH>();
+        for (i, (to, from)) in rows.zip(lines).enumerate() {
+            meanwhile(i * WIDTH);
+            to.0 = *from;
+        }
+        if !rest.is_empty() {
+            meanwhile(lines.len() * WIDTH);
+            self.data.0[lines.len() * self.stride + row].0[..rest.len()].copy_from_slice(rest);
+        }
+    }
+
+    /// Read a row into its numbers in order.
+    #[inline]
+    pub fn copy_row_to(&self, row: usize, out: &mut [T]) {
+        assert!(row < self.rows && out.len() == self.cols);
+        let rows = self.data.0[row..].iter().step_by(self.stride);
+        let (lines, rest) = out.as_chunks_mut::<WIDTH>();
+        let whole = lines.len();
+        for (to, from) in lines.iter_mut().zip(rows) {
+            *to = from.0;
+        }
+        if !rest.is_empty() {
+            rest.copy_from_slice(&self.data.0[whole * self.stride + row].0[..rest.len()]);
+        }
+    }
+}
+
+impl<T: Real> Panels<T> {
+    /// The transpose of the rows from `row` on of one panel, of as many of WIDTH as there are, and zeros.
+    #[inline(always)]
+    pub fn transpose_to<V: Vector<Scalar = T>>(&self, panel: usize, row: usize, out: &mut [T]) {
+        let rows = &self.panel(panel)[row * WIDTH..];
+        if let Some(block) = rows.get(..BLOCK) {
+            V::transpose(block, out);
+        } else {
+            let mut block = [T::ZERO; BLOCK];
+            block[..rows.len()].copy_from_slice(rows);
+            V::transpose(&block, out);
+        }
+    }
+
+    /// The reverse of [`transpose_to`](Self::transpose_to).
+    #[inline(always)]
+    pub fn transpose_from<V: Vector<Scalar = T>>(&mut self, panel: usize, row: usize, from: &[T]) {
+        let rows = &mut self.panel_mut(panel)[row * WIDTH..];
+        if let Some(block) = rows.get_mut(..BLOCK) {
+            V::transpose(from, block);
+        } else {
+            let mut block = [T::ZERO; BLOCK];
+            V::transpose(from, &mut block);
+            let len = rows.len();
+            rows.copy_from_slice(&block[..len]);
+        }
+    }
+}

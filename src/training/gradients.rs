@@ -1,0 +1,250 @@
+//! What becomes of the gradient: BP3, BP4 and the update, block by block, for one thread's share of the parameters.
+
+use std::ops::Range;
+
+use crate::backprop::{Workspace, bias_gradient, weight_gradient};
+use crate::data::Ahead;
+use crate::linalg::kernels::{Kernel, Real, Vector};
+use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH};
+use crate::linalg::memory::prefetch::prefetch;
+use crate::linalg::zeros::columns::{self, InColumns};
+use crate::linalg::zeros::sparse::MAX_PANELS_AT_ONCE;
+use crate::network::{Block, Network};
+use crate::training::optimizer::{Gradient, MAX_SLOTS, Update};
+
+/// What becomes of the gradient of a block, once BP3 or BP4 has it.
+#[derive(Clone, Copy)]
+pub struct Goal<T> {
+    /// Add to the sums of earlier rows of the same batch.
+    pub adds: bool,
+    /// Apply the update at once, while the block is in the L1 cache; without it the sums are kept.
+    pub update: Option<(Update<T>, Scale<T>)>,
+}
+
+/// How sums over a batch become the gradient: (sum + alpha w) / weight of the batch.
+#[derive(Clone, Copy)]
+pub struct Scale<T> {
+    pub alpha: T,
+    /// 1 / weight of the batch.
+    pub scale: T,
+}
+
+/// One thread's share of the parameters, and of all that has their layout.
+pub struct Share<'a, T> {
+    pub blocks: Range<usize>,
+    pub parameters: &'a mut [T],
+    pub state: [&'a mut [T]; MAX_SLOTS],
+    /// Sums of a batch that is taken in several goes, or of a half; empty where there are none.
+    pub gradient: &'a mut [T],
+    /// Sum of squares of the weights of each block after the update; empty where nobody asks.
+    pub squares: &'a mut [f64],
+    /// What the last round took.
+    pub seconds: f64,
+}
+
+/// Sums of a few blocks on the stack, so that no register's part of them lies on two cache lines.
+#[repr(C, align(64))]
+struct Sums<T, const N: usize>([[T; BLOCK]; N]);
+
+impl<T: Real> Share<'_, T> {
+    /// Where a block of this share stands in its vectors; `origin` is where the first one begins.
+    fn range(block: &Block, origin: usize) -> Range<usize> {
+        block.start - origin..block.range().end - origin
+    }
+
+    /// Update the block, or keep its sums.
+    #[inline(always)]
+    fn finish<V: Vector<Scalar = T>>(
+        &mut self,
+        block: &Block,
+        range: Range<usize>,
+        goal: &Goal<T>,
+        sums: &mut [T; BLOCK],
+    ) {
+        let sum = &mut sums[..range.len()];
+        if goal.adds {
+            let before = &self.gradient[range.clone()];
+            for i in (0..sum.len()).step_by(V::LANES) {
+                (V::read(before, i) + V::read(sum, i)).write(sum, i);
+            }
+        }
+        let Some((update, Scale { alpha, scale })) = goal.update else {
+            self.gradient[range].copy_from_slice(sum);
+            return;
+        };
+        let is_weight = block.inputs.is_some();
+        let decay = if is_weight { alpha } else { T::ZERO };
+        let state = self.state.each_mut().map(|slot| match slot.is_empty() {
+            true => &mut [][..],
+            false => &mut slot[range.clone()],
+        });
+        let parameters = &mut self.parameters[range];
+        update.apply::<V>(parameters, Gradient { sum, decay, scale }, state);
+        if !self.squares.is_empty() && is_weight {
+            self.squares[block.number - self.blocks.start] = sum_of_squares::<V>(parameters);
+        }
+    }
+}
+
+/// BP3, BP4 and the update for one share of the parameters, over the rows of all workspaces.
+pub struct Gradients<'a, 'b, T> {
+    pub network: &'a Network,
+    pub workspaces: &'a [Workspace<T>],
+    pub share: &'a mut Share<'b, T>,
+    pub goal: Goal<T>,
+    /// Rows of the next batch, asked for meanwhile.
+    pub ahead: Ahead<'a, T>,
+}
+
+impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        if self.workspaces.iter().any(Workspace::takes_panels_at_once) {
+            self.by_bands::<V, MAX_PANELS_AT_ONCE>();
+        } else {
+            self.by_bands::<V, 1>();
+        }
+    }
+}
+
+impl<T: Real> Gradients<'_, '_, T> {
+    #[inline(always)]
+    fn by_bands<V: Vector<Scalar = T>, const N: usize>(self) {
+        let Gradients { network, workspaces, share, goal, mut ahead } = self;
+        let lines_per_block = ahead.share(share.blocks.len());
+        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
+            return;
+        };
+        let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
+        let panels_at_once =
+            |layer: usize| workspaces.first().map_or(1, |w| w.panels_at_once::<V>(layer));
+        let by_columns = ColumnsAlone::of(workspaces, &goal);
+        for band in network.bands(share.blocks.clone(), panels_at_once) {
+            let first = network.block_of(&band, band.panels.start);
+            if let (Some(columns), 1, Some(inputs)) = (&by_columns, first.layer, first.inputs) {
+                // All blocks of a panel that the share has, with the first of them.
+                if inputs == 0 || first.number == share.blocks.start {
+                    let blocks = network.blocks_per_panel(1) - 1 - inputs;
+                    let blocks = blocks.min(share.blocks.end - first.number);
+                    let parameters = &mut share.parameters[first.start - origin..];
+                    columns.update::<V>(&first, blocks, parameters, &mut sums[0]);
+                    ahead.ask_for(blocks * lines_per_block);
+                }
+                continue;
+            }
+            // Plain loops: an adapter's closure may not be inlined, and a small network has little else to do here.
+            for (i, panel) in band.panels.clone().enumerate() {
+                let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
+                if block.cols.next_multiple_of(V::LANES) < WIDTH {
+                    // The registers that fill up the panel are not computed, and have to be zero.
+                    sums.fill(T::ZERO);
+                }
+                ahead.ask_for(lines_per_block);
+                if block.inputs.is_none() {
+                    bias_gradient::<V>(&block, workspaces, sums);
+                }
+            }
+            if let Some(inputs) = first.inputs {
+                let sums = sums.as_flattened_mut();
+                weight_gradient::<V, N>(&first, inputs, &band.panels, workspaces, sums);
+            }
+            for (i, panel) in band.panels.clone().enumerate() {
+                let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
+                share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
+            }
+        }
+    }
+}
+
+/// Layer 1 where columns of X that are zero in all rows leave their weights as they are: neither BP4 nor the update has to
+/// look at them.
+struct ColumnsAlone<'a, T> {
+    x: InColumns<'a, T>,
+    delta: &'a Panels<T>,
+    update: Update<T>,
+    scale: T,
+}
+
+impl<'a, T: Real> ColumnsAlone<'a, T> {
+    fn of(workspaces: &'a [Workspace<T>], goal: &Goal<T>) -> Option<Self> {
+        match (workspaces, goal) {
+            ([alone], Goal { adds: false, update: Some((update, Scale { alpha, scale })) })
+                if update.rests_at_zero(*alpha) =>
+            {
+                let (x, delta) = (alone.in_columns()?, &alone.delta[0]);
+                Some(Self { x, delta, update: *update, scale: *scale })
+            }
+            _ => None,
+        }
+    }
+
+    /// BP4 and the update of `blocks` blocks of one panel, whose `parameters` begin with those of `first`.
+    #[inline(always)]
+    fn update<V: Vector<Scalar = T>>(
+        &self,
+        first: &Block,
+        blocks: usize,
+        parameters: &mut [T],
+        sums: &mut [T; BLOCK],
+    ) {
+        let Self { x, delta, update, scale } = *self;
+        let inputs = first.inputs.unwrap_or(0);
+        let delta = delta.panel(first.panel);
+        for columns in x.between(inputs..inputs + blocks).chunks(WIDTH) {
+            for column in columns {
+                let row = column.number - inputs * WIDTH;
+                prefetch(parameters.as_ptr().wrapping_add(row * WIDTH));
+            }
+            columns::outer::<V>(x, columns, delta, first.cols, sums);
+            for (column, sum) in columns.iter().zip(sums.chunks_exact(WIDTH)) {
+                let row = column.number - inputs * WIDTH;
+                let gradient = Gradient { sum, decay: T::ZERO, scale };
+                let parameters = &mut parameters[row * WIDTH..][..WIDTH];
+                update.apply::<V>(parameters, gradient, [&mut [], &mut []]);
+            }
+        }
+    }
+}
+
+/// The update of one share of the parameters, from the sums over both halves of a batch.
+pub struct SumOfHalves<'a, 'b, T> {
+    pub network: &'a Network,
+    /// Sums for all parameters, of the second half.
+    pub second: &'a [T],
+    /// With those of the first.
+    pub share: &'a mut Share<'b, T>,
+    pub update: (Update<T>, Scale<T>),
+}
+
+impl<T: Real> Kernel<T> for SumOfHalves<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let Self { network, second, share, update } = self;
+        let goal = Goal { adds: true, update: Some(update) };
+        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
+            return;
+        };
+        let Sums([sums]) = &mut Sums([[T::ZERO; BLOCK]; 1]);
+        for block in network.blocks(share.blocks.clone()) {
+            sums[..block.range().len()].copy_from_slice(&second[block.range()]);
+            share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
+        }
+    }
+}
+
+/// Σ w², in the order of the registers.
+#[inline(always)]
+pub fn sum_of_squares<V: Vector>(w: &[V::Scalar]) -> f64 {
+    let mut acc = V::zero();
+    for i in (0..w.len()).step_by(V::LANES) {
+        let x = V::read(w, i);
+        acc = x.mul_add(x, acc);
+    }
+    let mut lanes = [V::Scalar::ZERO; WIDTH];
+    acc.write(&mut lanes, 0);
+    lanes.iter().map(|x| x.as_f64()).sum()
+}

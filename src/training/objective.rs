@@ -1,0 +1,127 @@
+//! Cost and gradient over a whole data set, for optimizers that look at all of it.
+
+use crate::backprop::layouts::layouts;
+use crate::data::{Data, Rows};
+use crate::error::Error;
+use crate::linalg::kernels::{Isa, Real, dispatch};
+use crate::linalg::memory::panels::Aligned;
+use crate::linalg::team;
+use crate::network::cost::Cost;
+use crate::network::{Network, vector_of};
+use crate::training::gradients::Goal;
+use crate::training::sharing::rounds::{
+    Loss, Pass, Squares, Workspaces, cut, rows_at_once, useful_threads,
+};
+
+/// Cost, L2 penalty and the gradient of their sum over all rows as one batch, for optimizers that look at all data.
+pub struct Objective<T> {
+    network: Network,
+    cost: Cost,
+    alpha: f64,
+    isa: Isa,
+    parameters: Aligned<T>,
+    gradient: Aligned<T>,
+    workspaces: Workspaces<T>,
+    squares: Vec<f64>,
+}
+
+impl<T: Real> Objective<T> {
+    pub fn new(network: Network, cost: Cost, alpha: f64) -> Result<Self, Error> {
+        Ok(Self {
+            parameters: network.zeros()?,
+            gradient: network.zeros()?,
+            squares: vector_of(0.0, network.block_count(), "the parameters")?,
+            network,
+            cost,
+            alpha,
+            isa: Isa::best(),
+            workspaces: Workspaces::none(),
+        })
+    }
+
+    /// Use another instruction set than the best.
+    #[cfg(test)]
+    pub fn set_isa(&mut self, isa: Isa) {
+        self.isa = isa;
+    }
+
+    /// At the parameters in `vector` (all weights row by row, then all biases); the gradient goes to `gradient` in the same
+    /// order. None when asked to stop.
+    pub fn evaluate(
+        &mut self,
+        vector: &[T],
+        data: &Data<'_, T>,
+        threads: usize,
+        gradient: &mut [T],
+        mut stop: impl FnMut() -> bool,
+    ) -> Result<Option<Loss>, Error> {
+        data.check(&self.network)?;
+        self.network.check_vector("packed", vector)?;
+        self.network.check_vector("gradient", gradient)?;
+        let rows = data.x.rows();
+        if rows == 0 {
+            return Err(Error::value("number of rows", "at least 1", 0));
+        }
+        let all = Rows::Range { first: 0, len: rows };
+        let weight = data.total_weight(all)?;
+        self.network.pack_vector(vector, self.parameters.as_mut_slice());
+        dispatch(
+            self.isa,
+            Squares {
+                network: &self.network,
+                parameters: self.parameters.as_slice(),
+                squares: &mut self.squares,
+            },
+        );
+        let at_once = rows_at_once(&self.network, rows);
+        let parameters = self.parameters.as_slice();
+        let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
+        let threads = useful_threads(&self.network, &layouts, at_once, threads);
+        let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
+
+        let cost = team::with(threads, |team| {
+            // As many as there are, which is fewer where the system refused some.
+            let (network, threads) = (&self.network, team.threads());
+            self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
+            let mut cost = 0.0;
+            let mut done = 0;
+            while done < rows {
+                if stop() {
+                    return Ok(None);
+                }
+                let part = all.slice(done, at_once.min(rows - done));
+                let parameters = self.parameters.as_mut_slice();
+                let workspaces = &mut self.workspaces;
+                pass.first_round(team, parameters, part, workspaces);
+                cost += workspaces.cost();
+                let mut shares = cut(
+                    &self.network,
+                    workspaces.ends(),
+                    parameters,
+                    [&mut [], &mut []],
+                    self.gradient.as_mut_slice(),
+                    &mut [],
+                );
+                let goal = Goal { adds: done > 0, update: None };
+                done += part.len();
+                let next = all.slice(done, at_once.min(rows - done));
+                pass.second_round(team, workspaces, &mut shares, goal, next);
+            }
+            Ok(Some(cost))
+        })?;
+        let Some(cost) = cost else { return Ok(None) };
+        let scale = T::of(1.0 / weight);
+        self.network.unpack_vector(self.gradient.as_slice(), gradient, |_, sum| sum * scale);
+        let decay = T::of(self.alpha / weight);
+        let weights = gradient.iter_mut().zip(vector).take(self.weight_count());
+        for (g, &w) in weights {
+            *g += decay * w;
+        }
+        let squares: f64 = self.squares.iter().sum();
+        Ok(Some(Loss { cost: cost / weight, penalty: 0.5 * self.alpha * squares / weight }))
+    }
+
+    fn weight_count(&self) -> usize {
+        self.network.sizes().windows(2).map(|s| s[0] * s[1]).sum()
+    }
+}

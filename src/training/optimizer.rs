@@ -1,0 +1,175 @@
+//! From parameters, gradient and state to parameters: stochastic gradient descent and what grew out of it.
+//!
+//! An optimizer knows no layers: it sees stretches of parameters and the same stretches of the gradient and of its state.
+//! To add one: an arm in each `match` here; names and state reach Python from this file.
+
+use std::collections::HashMap;
+
+use crate::error::Error;
+use crate::linalg::kernels::{Real, Vector};
+
+/// How parameters follow the gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Optimizer {
+    /// v <- μ v - η g; w <- w + v, or with Nesterov's look ahead w <- w + μ v - η g.
+    Sgd { momentum: f64, nesterov: bool },
+    /// Kingma and Ba, Adam: a method for stochastic optimization (2015), algorithm 1 in the efficient form of section 2.
+    Adam { beta_1: f64, beta_2: f64, epsilon: f64 },
+}
+
+/// State vectors that any optimizer needs at most.
+pub const MAX_SLOTS: usize = 2;
+
+impl Optimizer {
+    pub const NAMES: &'static [&'static str] = &["sgd", "adam"];
+
+    /// The optimizer of this name, its hyperparameters taken by name; those not given are scikit-learn's defaults.
+    pub fn from_name(name: &str, given: &HashMap<String, f64>) -> Result<Self, Error> {
+        let mut known = Vec::new();
+        let mut take = |key: &'static str, default: f64, valid: fn(f64) -> bool, range: &str| {
+            known.push(key);
+            let value = given.get(key).copied().unwrap_or(default);
+            if valid(value) { Ok(value) } else { Err(Error::value(key, range, value)) }
+        };
+        let unit = |x: f64| (0.0..1.0).contains(&x);
+        let optimizer = match name {
+            "sgd" => Optimizer::Sgd {
+                momentum: take("momentum", 0.9, |x| (0.0..=1.0).contains(&x), "in [0, 1]")?,
+                nesterov: take("nesterov", 1.0, |x| x == 0.0 || x == 1.0, "0 or 1")? == 1.0,
+            },
+            "adam" => Optimizer::Adam {
+                beta_1: take("beta_1", 0.9, unit, "in [0, 1)")?,
+                beta_2: take("beta_2", 0.999, unit, "in [0, 1)")?,
+                epsilon: take("epsilon", 1e-8, |x| x > 0.0 && x.is_finite(), "positive")?,
+            },
+            _ => return Err(Error::name("optimizer", Self::NAMES.iter().copied(), name)),
+        };
+        match given.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(Error::name("hyperparameters", known.into_iter(), key)),
+            None => Ok(optimizer),
+        }
+    }
+
+    /// Names of the state vectors, each as long as the parameters.
+    pub fn slots(&self) -> &'static [&'static str] {
+        match self {
+            Optimizer::Sgd { momentum: 0.0, .. } => &[],
+            Optimizer::Sgd { .. } => &["velocity"],
+            Optimizer::Adam { .. } => &["m", "v"],
+        }
+    }
+
+    /// The numbers of update `t` (counted from 1).
+    pub fn update<T: Real>(&self, learning_rate: f64, t: u64) -> Update<T> {
+        match *self {
+            Optimizer::Sgd { momentum: 0.0, .. } => {
+                Update::Plain { learning_rate: T::of(learning_rate) }
+            }
+            Optimizer::Sgd { momentum, nesterov } => Update::Momentum {
+                learning_rate: T::of(learning_rate),
+                momentum: T::of(momentum),
+                nesterov,
+            },
+            Optimizer::Adam { beta_1, beta_2, epsilon } => {
+                let t = t as f64;
+                let step = learning_rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t));
+                Update::Adam {
+                    step: T::of(step),
+                    beta_1: T::of(beta_1),
+                    rest_1: T::of(1.0 - beta_1),
+                    beta_2: T::of(beta_2),
+                    rest_2: T::of(1.0 - beta_2),
+                    epsilon: T::of(epsilon),
+                }
+            }
+        }
+    }
+}
+
+/// One update, ready to be applied to any stretch of the parameters.
+#[derive(Clone, Copy, Debug)]
+pub enum Update<T> {
+    Plain { learning_rate: T },
+    Momentum { learning_rate: T, momentum: T, nesterov: bool },
+    Adam { step: T, beta_1: T, rest_1: T, beta_2: T, rest_2: T, epsilon: T },
+}
+
+/// A stretch of the sum over a batch, and how it becomes the gradient: (sum + decay * w) * scale.
+#[derive(Clone, Copy)]
+pub struct Gradient<'a, T> {
+    pub sum: &'a [T],
+    /// The L2 penalty `alpha`; 0 for biases.
+    pub decay: T,
+    /// 1 / (weight of the batch).
+    pub scale: T,
+}
+
+impl<T: Real> Gradient<'_, T> {
+    #[inline(always)]
+    fn read<V: Vector<Scalar = T>>(&self, w: V, i: usize) -> V {
+        w.mul_add(V::splat(self.decay), V::read(self.sum, i)) * V::splat(self.scale)
+    }
+}
+
+impl<T: Real> Update<T> {
+    /// Whether weights stay as they are where the gradient's sum is 0.
+    pub fn rests_at_zero(&self, decay: T) -> bool {
+        matches!(self, Update::Plain { .. }) && decay == T::ZERO
+    }
+
+    /// Update `w` and the same stretch of the state. The length is a multiple of a register's.
+    #[inline(always)]
+    pub fn apply<V: Vector<Scalar = T>>(
+        &self,
+        w: &mut [T],
+        gradient: Gradient<'_, T>,
+        state: [&mut [T]; MAX_SLOTS],
+    ) {
+        // Of one length, and each step within it, as the loops say it: so the compiler drops the checks of every read.
+        let n = w.len();
+        let [first, second] = state;
+        let gradient = Gradient { sum: &gradient.sum[..n], ..gradient };
+        match *self {
+            Update::Plain { learning_rate } => {
+                let rate = V::splat(-learning_rate);
+                let mut i = 0;
+                while i + V::LANES <= n {
+                    let x = V::read(w, i);
+                    rate.mul_add(gradient.read(x, i), x).write(w, i);
+                    i += V::LANES;
+                }
+            }
+            Update::Momentum { learning_rate, momentum, nesterov } => {
+                let (rate, momentum) = (V::splat(-learning_rate), V::splat(momentum));
+                let velocities = &mut first[..n];
+                let mut i = 0;
+                while i + V::LANES <= n {
+                    let x = V::read(w, i);
+                    let push = rate * gradient.read(x, i);
+                    let velocity = momentum.mul_add(V::read(velocities, i), push);
+                    velocity.write(velocities, i);
+                    let step = if nesterov { momentum.mul_add(velocity, push) } else { velocity };
+                    (x + step).write(w, i);
+                    i += V::LANES;
+                }
+            }
+            Update::Adam { step, beta_1, rest_1, beta_2, rest_2, epsilon } => {
+                let (beta_1, rest_1) = (V::splat(beta_1), V::splat(rest_1));
+                let (beta_2, rest_2) = (V::splat(beta_2), V::splat(rest_2));
+                let (step, epsilon) = (V::splat(step), V::splat(epsilon));
+                let (ms, vs) = (&mut first[..n], &mut second[..n]);
+                let mut i = 0;
+                while i + V::LANES <= n {
+                    let x = V::read(w, i);
+                    let g = gradient.read(x, i);
+                    let m = beta_1.mul_add(V::read(ms, i), rest_1 * g);
+                    let v = beta_2.mul_add(V::read(vs, i), rest_2 * (g * g));
+                    m.write(ms, i);
+                    v.write(vs, i);
+                    (x - step * m / (v.sqrt() + epsilon)).write(w, i);
+                    i += V::LANES;
+                }
+            }
+        }
+    }
+}
