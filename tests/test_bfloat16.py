@@ -1,7 +1,7 @@
 """compute="bfloat16": what it gives where the processor has it, and what it says where not.
 
-Products and whole fits are tested in the core (src/linalg/dense/bfloat16.rs, src/training/compute.rs), on a model of the instructions
-where the processor lacks them.
+Products and whole fits are tested in the core (src/linalg/dense/bfloat16.rs, src/training/compute.rs), on a model of
+the instructions where the processor lacks them.
 """
 
 import pickle
