@@ -9,7 +9,7 @@ from sklearn.utils import _safe_indexing, indexable
 
 from rustbp._training.callbacks import watching
 from rustbp.gradient_check import loss_of
-from rustbp.inspection import backprop, require_perceptron
+from rustbp.inspection import backprop, norm, require_perceptron
 
 MOST_ROWS = 1000
 """Rows, spread evenly over all, on which errors and gradients are taken after each epoch."""
@@ -148,7 +148,7 @@ class _Recorder:
         shown = backprop(model, *self.sample)
         history.activations = shown.activations
         history.mean_delta.append(shown.mean_delta)
-        history.grad_norm.append(tuple(float(np.linalg.norm(grad)) for grad in shown.grad_w))
+        history.grad_norm.append(tuple(map(norm, shown.grad_w)))
 
 
 def _spread(training: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:

@@ -10,6 +10,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from rustbp._arrays import Rows
 from rustbp._training import threads
+from rustbp._training.blas import one_blas_thread
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.epochs import NON_FINITE
 from rustbp._training.objective import Objective
@@ -71,19 +72,20 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
 
     try:
         report.epoch_begins()
-        result = scipy.optimize.minimize(
-            objective,
-            objective.start,
-            method="L-BFGS-B",
-            jac=True,
-            callback=iteration_ends,
-            options={
-                "maxfun": model.max_fun,
-                "maxiter": model.max_iter,
-                "gtol": model.tol,
-                **_printing("iprint", 1 if model.verbose is True or model.verbose >= 1 else -1),
-            },
-        )
+        with one_blas_thread():
+            result = scipy.optimize.minimize(
+                objective,
+                objective.start,
+                method="L-BFGS-B",
+                jac=True,
+                callback=iteration_ends,
+                options={
+                    "maxfun": model.max_fun,
+                    "maxiter": model.max_iter,
+                    "gtol": model.tol,
+                    **_printing("iprint", 1 if model.verbose is True or model.verbose >= 1 else -1),
+                },
+            )
         n_iter = _check_optimize_result("lbfgs", result, model.max_iter)
         accepted = result.x
         if parts is None or sum(parts) != result.fun:
