@@ -6,6 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import column_or_1d
+
+from rustbp._warn import warn
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _BLAS_STARTS_THREADS = 4096
@@ -76,6 +80,19 @@ def _check_rows(csr: Any) -> None:
         or (starts[1:] < starts[:-1]).any()
     ):
         raise ValueError("X is not a valid CSR matrix: indptr must rise from 0 to its entries")
+
+
+def column(y: Any) -> Any:
+    """A column as a vector; all else as it is."""
+    if y.ndim != 2 or y.shape[1] != 1:
+        return y
+    y = column_or_1d(y)
+    warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+        "(n_samples, ), for example using ravel().",
+        DataConversionWarning,
+    )
+    return y
 
 
 def targets(y: Any, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from rustbp import _arrays
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
 
@@ -271,8 +271,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = _arrays.column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
@@ -330,6 +329,8 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         return self.n_outputs_ == 1
 
     def _score_output(self, output, y, sample_weight):
+        if sample_weight is not None and not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         right = (output > 0.5) == y if y.ndim == 2 else _decide(output) == y
         right = right.all(axis=1) if right.ndim == 2 else right
         return float(np.average(right, weights=sample_weight))

@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
 
+from rustbp import _arrays
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
 
@@ -258,8 +258,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        y = _arrays.column(y)
         if y.dtype.kind not in "biuf":
             # Not numbers: let NumPy say so, in the words that scikit-learn's users know.
             (np.divide if self.loss == "poisson" else np.subtract)(y[:1], np.ones(1, X.dtype))

@@ -6,7 +6,6 @@ what is printed. Each epoch is one call of the core.
 
 import copy
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from rustbp._arrays import Rows
 from rustbp._training import threads
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.optimizer import Optimizer
+from rustbp._warn import warn
 
 NON_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values "
@@ -117,14 +117,13 @@ class _Epochs:
                 if self._epoch_stops() or incremental:
                     break
                 if model.n_iter_ == model.max_iter:
-                    warnings.warn(
+                    warn(
                         f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
                         "reached and the optimization hasn't converged yet.",
                         ConvergenceWarning,
-                        stacklevel=2,
                     )
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            warn("Training interrupted by user.")
         self._finish()
 
     def _epoch_stops(self) -> bool:
@@ -188,12 +187,11 @@ class _Epochs:
         """Further epochs cannot become finite again: stop, with the best weights if there are some."""
         if self.best is None:
             raise ValueError(NON_FINITE)
-        warnings.warn(
+        warn(
             f"Training diverged in epoch {self.model.n_iter_}: the loss or a weight is not finite. "
             "The weights with the best validation score are kept. Consider scaling the data or a "
             "smaller learning_rate_init.",
             ConvergenceWarning,
-            stacklevel=2,
         )
         return True
 
@@ -243,8 +241,5 @@ def _batch_size(batch_size: Any, n_rows: int) -> int:
     if batch_size == "auto":
         return min(200, n_rows)
     if batch_size > n_rows:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=2,
-        )
+        warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
     return min(int(batch_size), n_rows)

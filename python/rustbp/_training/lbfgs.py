@@ -1,12 +1,11 @@
 """Full-batch training by SciPy's L-BFGS-B over the core's loss and gradient."""
 
-import warnings
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
-from sklearn.utils.optimize import _check_optimize_result
+from sklearn.exceptions import ConvergenceWarning
 
 from rustbp._arrays import Rows
 from rustbp._training import threads
@@ -14,6 +13,7 @@ from rustbp._training.blas import one_blas_thread
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.epochs import NON_FINITE
 from rustbp._training.objective import Objective
+from rustbp._warn import warn
 
 try:
     from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as _printing
@@ -86,12 +86,12 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
                     **_printing("iprint", 1 if model.verbose is True or model.verbose >= 1 else -1),
                 },
             )
-        n_iter = _check_optimize_result("lbfgs", result, model.max_iter)
+        n_iter = _iterations(result, model.max_iter)
         accepted = result.x
         if parts is None or sum(parts) != result.fun:
             parts = objective.parts(accepted)
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        warn("Training interrupted by user.")
     except _Stop:
         pass
     model.n_iter_ = n_iter
@@ -106,3 +106,22 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
 def _attributes(model: Any, objective: Objective, packed: NDArray[Any]) -> dict[str, Any]:
     coefs, intercepts = objective.unpack(packed)
     return model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)
+
+
+def _iterations(result: Any, max_iter: int) -> int:
+    """How many there were; warns, in scikit-learn's words, if they did not lead to a minimum."""
+    n_iter = min(result.nit, max_iter)
+    if result.status != 0:
+        advice = ""
+        if n_iter == max_iter:
+            advice = (
+                "\nIncrease the number of iterations to improve the convergence "
+                f"(max_iter={max_iter})."
+            )
+        warn(
+            f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+            f"{result.message}\n{advice}\nYou might also want to scale the data as shown in:\n"
+            "    https://scikit-learn.org/stable/modules/preprocessing.html",
+            ConvergenceWarning,
+        )
+    return n_iter
