@@ -14,6 +14,7 @@ import floor_plan  # noqa: E402
 # A room is a folder, or a file outside of all folders. It imports from itself and from those that stand before it.
 PYTHON = {
     "_core": "the native module, by its stub",
+    "_warn": "warnings that filters for scikit-learn's silence too",
     "_arrays": "from validated input to what the core takes",
     "_training": "how a fit runs",
     "_io": "model files",
