@@ -20,6 +20,7 @@ PYTHON = {
     "_io": "model files",
     "convert": "fitted models from and to scikit-learn",
     "_base": "what the estimators share",
+    "_labels": "which labels a classifier knows, which class an output stands for",
     "classifier": "MLPClassifier",
     "regressor": "MLPRegressor",
     "_sigma": "the derivative of an activation",

@@ -51,7 +51,10 @@ def test_functions_that_are_named_exist():
             path
             for path, source in sources.items()
             if re.search(rf"\bfn {function}\b", source)
-            and (owner in {path.stem, path.parent.name} or re.search(rf"\b(struct|enum) {owner}\b", source))
+            and (
+                owner in {path.stem, path.parent.name}
+                or re.search(rf"\b(struct|enum) {owner}\b", source)
+            )
         ]
         assert found, f"{owner}::{function}"
 

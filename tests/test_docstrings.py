@@ -43,3 +43,30 @@ def test_every_public_method_is_described(estimator):
     for name in ("fit", "partial_fit", "predict", "to_sklearn"):
         text = inspect.getdoc(getattr(estimator, name))
         assert "Returns\n-------" in text, name
+
+
+def entries(estimator):
+    """The text of each parameter and attribute, by its heading."""
+    lines = inspect.getdoc(estimator).split("See Also")[0].splitlines()
+    starts = [i for i, line in enumerate(lines) if " : " in line and not line.startswith(" ")]
+    ends = [*starts[1:], len(lines)]
+    # The heading of the attributes follows the last parameter.
+    return {
+        lines[start].partition(" : ")[0]: "\n".join(lines[start:end]).split("\n\n")[0].strip()
+        for start, end in zip(starts, ends, strict=True)
+    }
+
+
+def test_both_estimators_say_the_same_of_the_same():
+    """An editor shows what is written at the class, so that it is written twice; here is what may differ."""
+    classifier, regressor = entries(MLPClassifier), entries(MLPRegressor)
+    shared = classifier.keys() & regressor.keys()
+    assert len(shared) > 35
+    own = {
+        "hidden_layer_sizes",  # without any: logistic or linear regression
+        "early_stopping",  # accuracy or R²
+        "validation_scores_",
+        "loss",
+        "loss_",  # over the outputs, too
+    }
+    assert {name for name in shared if classifier[name] != regressor[name]} == own

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from rustbp import _arrays
+from rustbp import _arrays, _labels
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
 
@@ -275,10 +275,10 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
-        elif self.warm_start or not self._knows_all(y):
-            self._check_labels(unique_labels(y))
+        elif self.warm_start or not _labels.surely_known(y, self.classes_):
+            _labels.refuse_others(unique_labels(y), self.classes_, all_of_them=self.warm_start)
         kind = self._label_binarizer.y_type_
-        output = self._choose_output(kind) if reset else self.out_activation_
+        output = _labels.output_activation(self, kind) if reset else self.out_activation_
         self.out_activation_ = output
         if kind.startswith("multilabel") or y.ndim == 2:
             # The binarizer refuses a matrix where single labels were fitted, and the reverse.
@@ -289,39 +289,6 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         self.n_outputs_ = n_classes if kind == "multiclass" or output == "softmax" else 1
         return X, np.searchsorted(self.classes_, y)
 
-    def _knows_all(self, y):
-        """Whether all labels certainly have outputs; a quick look, for streams of few rows."""
-        classes = self.classes_
-        if y.ndim != 1 or y.dtype != classes.dtype or y.dtype.kind not in "biuU":
-            return False
-        index = np.searchsorted(classes, y)
-        return bool((classes.take(index, mode="clip") == y).all())
-
-    def _check_labels(self, labels):
-        """Refuse labels that the weights have no outputs for."""
-        if self.warm_start:
-            if set(labels) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous "
-                    f"call to fit. Previously got {self.classes_}, `y` has {labels}"
-                )
-        elif len(np.setdiff1d(labels, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {labels}."
-            )
-
-    def _choose_output(self, kind):
-        """Name of the activation of the output units for targets of this kind."""
-        if self.output_activation == "softmax" and kind.startswith("multilabel"):
-            raise ValueError(
-                "output_activation='softmax' makes the outputs of a row sum to one, which several "
-                "labels per row do not; use 'logistic' or None."
-            )
-        if self.output_activation is not None:
-            return self.output_activation
-        return "softmax" if kind == "multiclass" and self.loss == "log_loss" else "logistic"
-
     def _reported_loss(self, cost, penalty):
         return cost + penalty
 
@@ -331,7 +298,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     def _score_output(self, output, y, sample_weight):
         if sample_weight is not None and not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        right = (output > 0.5) == y if y.ndim == 2 else _decide(output) == y
+        right = (output > 0.5) == y if y.ndim == 2 else _labels.decide(output) == y
         right = right.all(axis=1) if right.ndim == 2 else right
         return float(np.average(right, weights=sample_weight))
 
@@ -390,7 +357,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         if binarizer.y_type_.startswith("multilabel"):
             return binarizer.inverse_transform(output)
         # A single class has no other to tell it from.
-        return binarizer.classes_.take(_decide(output), mode="clip")
+        return binarizer.classes_.take(_labels.decide(output), mode="clip")
 
     def predict_proba(self, X):
         """Probability of each class.
@@ -438,10 +405,3 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _decide(output):
-    """Index of the class of each row, from one output per class or the one output of two classes."""
-    if output.shape[1] == 1:
-        return (output[:, 0] > 0.5).astype(np.intp)
-    return output.argmax(axis=1)
