@@ -8,7 +8,7 @@ use crate::backprop::layouts::layouts;
 use crate::backprop::{Workspace, forward};
 use crate::data::{Input, Rows};
 use crate::error::Error;
-use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
 use crate::network::activation::{Output, softmax};

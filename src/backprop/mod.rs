@@ -9,9 +9,8 @@ use crate::backprop::zeros::{Inputs, Zeros};
 use crate::data::{Data, Input, Layout, Rows, gather, gather_entries};
 use crate::error::Error;
 use crate::linalg::dense::bfloat16::Kept;
-use crate::linalg::dense::product::{self, Epilogue, Layer, Scratch};
-use crate::linalg::kernels::operands::{Lane, Operands};
-use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::dense::{self, Epilogue, Layer, Scratch};
+use crate::linalg::kernels::{Isa, Kernel, Lane, Operands, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{Aligned, BLOCK, Panels, WIDTH, panel_cols, panel_count};
 use crate::linalg::zeros::columns::{self, InColumns};
 use crate::linalg::zeros::sparse;
@@ -300,7 +299,7 @@ fn weighted_input<T: Real>(
     sigma: ApplySigma,
 ) {
     match a {
-        Inputs::Panels(a) => product::affine(isa, a, layer, scratch, z, sigma),
+        Inputs::Panels(a) => dense::affine(isa, a, layer, scratch, z, sigma),
         Inputs::Entries(a) => sparse::affine(isa, a, layer, z, sigma),
         Inputs::Masked(a) => sparse::affine(isa, a, layer, z, sigma),
         Inputs::Columns(a) => columns::affine(isa, a, layer, z, sigma),
@@ -322,15 +321,47 @@ impl<T: Real> Kernel<T> for Softmax<'_, T> {
         let outputs = a.cols();
         for row in (0..a.rows()).step_by(WIDTH) {
             for (panel, lanes) in lanes.chunks_exact_mut(BLOCK).enumerate() {
-                a.transpose_to::<V>(panel, row, lanes);
+                transpose_to::<V>(a, panel, row, lanes);
             }
             for first in (0..WIDTH).step_by(V::LANES) {
                 softmax::<V>(&mut lanes[..outputs * WIDTH], first);
             }
             for (panel, lanes) in lanes.chunks_exact(BLOCK).enumerate() {
-                a.transpose_from::<V>(panel, row, lanes);
+                transpose_from::<V>(a, panel, row, lanes);
             }
         }
+    }
+}
+
+/// The transpose of the rows from `row` on of one panel, of as many of WIDTH as there are, and zeros.
+#[inline(always)]
+fn transpose_to<V: Vector>(a: &Panels<V::Scalar>, panel: usize, row: usize, out: &mut [V::Scalar]) {
+    let rows = &a.panel(panel)[row * WIDTH..];
+    if let Some(block) = rows.get(..BLOCK) {
+        V::transpose(block, out);
+    } else {
+        let mut block = [V::Scalar::ZERO; BLOCK];
+        block[..rows.len()].copy_from_slice(rows);
+        V::transpose(&block, out);
+    }
+}
+
+/// The reverse of [`transpose_to`].
+#[inline(always)]
+fn transpose_from<V: Vector>(
+    a: &mut Panels<V::Scalar>,
+    panel: usize,
+    row: usize,
+    from: &[V::Scalar],
+) {
+    let rows = &mut a.panel_mut(panel)[row * WIDTH..];
+    if let Some(block) = rows.get_mut(..BLOCK) {
+        V::transpose(from, block);
+    } else {
+        let mut block = [V::Scalar::ZERO; BLOCK];
+        V::transpose(from, &mut block);
+        let len = rows.len();
+        rows.copy_from_slice(&block[..len]);
     }
 }
 
@@ -428,7 +459,7 @@ pub fn hidden_delta<T: Real>(
     delta: &mut Panels<T>,
 ) {
     let times_sigma_prime = TimesSigmaPrime { sigma, a };
-    product::transposed(isa, next_delta, next_layer, scratch, delta, times_sigma_prime);
+    dense::transposed(isa, next_delta, next_layer, scratch, delta, times_sigma_prime);
 }
 
 /// BP3: ∂C/∂b^l = δ^l, summed over the rows of all workspaces.
@@ -440,14 +471,14 @@ pub fn bias_gradient<V: Vector>(
 ) {
     for (i, w) in workspaces.iter().enumerate() {
         let delta = w.delta[block.layer - 1].panel(block.panel);
-        product::column_sums::<V>(delta, block.cols, i > 0, gradient);
+        dense::column_sums::<V>(delta, block.cols, i > 0, gradient);
     }
 }
 
-/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces. Up to `PANELS` panels of neurons are taken at once;
-/// lists of what is not zero take more than one.
+/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces. Up to `PANELS` panels of neurons are taken
+/// at once; lists of what is not zero take more than one.
 #[inline(always)]
-pub fn weight_gradient<V: Vector, const PANELS: usize>(
+pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
     block: &Block,
     inputs: usize,
     panels: &Range<usize>,
@@ -470,7 +501,7 @@ pub fn weight_gradient<V: Vector, const PANELS: usize>(
             _ => {
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
                 let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
-                product::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
+                dense::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
             }
         }
     }

@@ -12,7 +12,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::data::Layout;
 use crate::error::Error;
-use crate::linalg::dense::product::Layer;
+use crate::linalg::dense::Layer;
 use crate::linalg::kernels::Real;
 use crate::linalg::memory::panels::{Aligned, WIDTH, panel_cols, panel_count};
 use crate::linalg::team::MAX_THREADS;

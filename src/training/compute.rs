@@ -1,7 +1,7 @@
 //! What the matrix products of training multiply: the choice that is called `compute`.
 
 use crate::error::Error;
-use crate::linalg::kernels::{Isa, Real};
+use crate::linalg::kernels::{Isa, Real, Scalar};
 
 /// The one choice but None: products multiply bfloat16 numbers, see [`bfloat16`](crate::linalg::dense::bfloat16).
 const BFLOAT16: &str = "bfloat16";

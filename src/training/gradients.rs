@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::backprop::{Workspace, bias_gradient, weight_gradient};
 use crate::data::Ahead;
-use crate::linalg::kernels::{Kernel, Real, Vector};
+use crate::linalg::kernels::{Kernel, Real, Scalar, Vector};
 use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH};
 use crate::linalg::memory::prefetch::prefetch;
 use crate::linalg::zeros::columns::{self, InColumns};

@@ -1,5 +1,5 @@
-//! Epochs of mini-batches in a given order; each batch takes two [`rounds`](super::sharing::rounds) of the threads, or is shared out by
-//! neurons where batches are small and the first layer is nearly all of the network.
+//! Epochs of mini-batches in a given order; each batch takes two [`rounds`](super::sharing::rounds) of the threads, or is
+//! shared out by neurons where batches are small and the first layer is nearly all of the network.
 
 use std::time::Instant;
 

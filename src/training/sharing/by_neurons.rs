@@ -1,9 +1,10 @@
 //! Epochs of small batches with many inputs, where the first layer is nearly all of the network.
 //!
 //! Its weights are then far more than the numbers of a batch, and threads that shared out the rows would have to exchange
-//! half of them after every update. Here they share out its neurons: each thread takes in all rows, goes forward with its own
-//! neurons and updates their weights, which no other thread ever sees. The rest of the network, which is little, is the
-//! leader's work between two meetings. Every sum is the same as in [`rounds`](crate::training::sharing::rounds), and so are the results.
+//! half of them after every update. Here they share out its neurons: each thread takes in all rows, goes forward with its
+//! own neurons and updates their weights, which no other thread ever sees. The rest of the network, which is little, is
+//! the leader's work between two meetings. Every sum is the same as in [`rounds`](crate::training::sharing::rounds), and
+//! so are the results.
 
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use arrayvec::ArrayVec;
 use crate::backprop::{activations, backward, forward_from, take_in};
 use crate::data::{Ahead, Data, Layout, Rows};
 use crate::error::Error;
-use crate::linalg::dense::product::Layer;
+use crate::linalg::dense::Layer;
 use crate::linalg::kernels::{Real, dispatch};
 use crate::linalg::memory::panels::{Aligned, panel_count};
 use crate::linalg::team::{self, MAX_THREADS, Team};

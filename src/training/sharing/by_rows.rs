@@ -1,9 +1,9 @@
 //! Batches of a network with few parameters, where each of two threads takes half of the rows all the way to the gradient.
 //!
-//! In [`rounds`](crate::training::sharing::rounds) every thread needs the activations and errors of all rows for its share of BP4. Where those
-//! are more numbers than the parameters, moving them between processors takes longer than adding up the gradients of two
-//! halves. The results are to be the same on any number of threads: one alone, and more than two, take such a batch in two
-//! goes.
+//! In [`rounds`](crate::training::sharing::rounds) every thread needs the activations and errors of all rows for its
+//! share of BP4. Where those are more numbers than the parameters, moving them between processors takes longer than
+//! adding up the gradients of two halves. The results are to be the same on any number of threads: one alone, and more
+//! than two, take such a batch in two goes.
 
 use crate::data::{Data, Rows};
 use crate::error::Error;

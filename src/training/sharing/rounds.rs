@@ -207,8 +207,8 @@ impl<'a> RowShares<'a> {
 }
 
 impl<T: Real> Pass<'_, '_, T> {
-    /// Forward, backward, BP3 and BP4 for rows that one thread has for itself: their gradient, added to `sums` if it `adds`, and
-    /// their cost. `next` are the rows it will have after these.
+    /// Forward, backward, BP3 and BP4 for rows that one thread has for itself: their gradient, added to `sums` if it
+    /// `adds`, and their cost. `next` are the rows it will have after these.
     pub fn gradient(
         &self,
         parameters: &[T],
