@@ -43,8 +43,7 @@ mod tests {
     use crate::data::{Data, Input, Targets};
     use crate::linalg::kernels::bfloat16_model::is_exact;
     use crate::linalg::zeros::csr::{Csr, Indices};
-    use crate::network::Network;
-    use crate::network::activation::{Activation, Output};
+    use crate::network::{Activation, Network, Output};
     use crate::predict::predict;
     use crate::training::objective::Objective;
     use crate::training::optimizer::Optimizer;

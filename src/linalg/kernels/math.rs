@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::linalg::kernels::dispatch::{Isa, Kernel, Real, dispatch};
     use crate::linalg::memory::panels::WIDTH;
-    use crate::network::activation::Activation;
+    use crate::network::Activation;
 
     struct Apply<'a, T>(Activation, &'a mut [T]);
 
