@@ -8,7 +8,7 @@ import pytest
 
 PATHS = {
     "rustbp": "HiddenActivations MLPClassifier MLPRegressor TrainingMonitor __version__ backprop check_gradients "
-    "from_sklearn get_num_threads hidden_activations load record_fit set_num_threads",
+    "from_sklearn get_num_threads hidden_activations load record_fit set_num_threads to_sklearn",
     "rustbp.classifier": "MLPClassifier",
     "rustbp.convert": "from_sklearn to_sklearn",
     "rustbp.display": "ActivationsDisplay BoundaryDisplay ErrorFlowDisplay TrainingCurveDisplay WeightsDisplay",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rustbp._core import __version__, get_num_threads, set_num_threads
 from rustbp._training import optimizer as _optimizer
 from rustbp.classifier import MLPClassifier
-from rustbp.convert import from_sklearn
+from rustbp.convert import from_sklearn, to_sklearn
 from rustbp.regressor import MLPRegressor
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "load",
     "record_fit",
     "set_num_threads",
+    "to_sklearn",
 ]
 
 # Imported when used, so that a script that only fits and predicts starts at once.

@@ -33,29 +33,86 @@ class Rows(NamedTuple):
         return Rows(
             rows(self.X, dtype),
             targets(self.y, dtype),
-            None if weight is None else np.ascontiguousarray(weight, dtype=dtype),
+            None if weight is None else contiguous(weight, dtype),
         )
 
 
 def common_dtype(*arrays: Any) -> np.dtype[Any]:
     """The dtype NumPy would compute a product of these in, limited to what the core has."""
     dtype = np.result_type(*(getattr(a, "dtype", None) or np.asarray(a).dtype for a in arrays))
+    dtype = dtype.newbyteorder("=")
     return dtype if dtype in _FLOATS else np.dtype(np.float64)
 
 
-def parameters(arrays: Sequence[Any], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-    """Weights or biases, whatever a user may have assigned, as arrays the core takes; not copied if they are."""
-    return [np.ascontiguousarray(array, dtype=dtype) for array in arrays]
+def plain(array: Any, dtype: Any) -> NDArray[Any]:
+    """An array that the core can read; it is copied only where its numbers do not stand as the processor reads them.
+
+    Those of a field of a packed record, or of a part of a file, may not.
+    """
+    array = np.asarray(array, dtype=dtype)
+    if _readable(array):
+        return array
+    return array.copy()
+
+
+def _readable(array: NDArray[Any]) -> bool:
+    flags = array.flags
+    return flags.aligned and (
+        flags.c_contiguous or not any(step % array.itemsize for step in array.strides)
+    )
+
+
+def contiguous(array: Any, dtype: Any) -> NDArray[Any]:
+    """The same in C order."""
+    return np.ascontiguousarray(plain(array, dtype))
+
+
+def layers(
+    coefs: Sequence[Any],
+    intercepts: Sequence[Any],
+    dtype: np.dtype[Any],
+    name: str = "intercepts_",
+) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Weights and biases, whatever a user may have assigned, as arrays the core takes; not copied if they are.
+
+    Biases, of which errors speak as ``name``, are broadcast as NumPy would when it adds them.
+    """
+    weights = [contiguous(w.toarray() if scipy.sparse.issparse(w) else w, dtype) for w in coefs]
+    return weights, biases(
+        name, [contiguous(b, dtype) for b in intercepts], [w.shape[-1] for w in weights]
+    )
+
+
+def biases(name: str, arrays: list[NDArray[Any]], sizes: Sequence[int]) -> list[NDArray[Any]]:
+    """Those of layers of these sizes, broadcast as in an addition; ``name`` is for errors."""
+    found = []
+    for layer, array in enumerate(arrays):
+        # The core has the words for another number of layers.
+        shape = tuple(sizes[layer : layer + 1])
+        if shape and array.shape != shape:
+            try:
+                array = np.ascontiguousarray(np.broadcast_to(array, (1, *shape))[0])
+            except ValueError:
+                raise ValueError(
+                    f"{name}[{layer}] must have shape {shape}; got {array.shape}"
+                ) from None
+        found.append(array)
+    return found
 
 
 def rows(X: Any, dtype: np.dtype[Any]) -> Any:
     """X, dense or sparse, in ``dtype``; sparse input becomes CSR with each entry stored once, and is never
     densified."""
     if not scipy.sparse.issparse(X):
-        return np.asarray(X, dtype=dtype)
+        return plain(X, dtype)
     csr = X.tocsr()
+    parts = (csr.data, csr.indices, csr.indptr)
     if csr.dtype != dtype:
         csr = csr.astype(dtype)
+    elif not all(
+        _readable(part) and part.flags.c_contiguous and part.dtype.isnative for part in parts
+    ):
+        csr = csr.copy()
     _check_rows(csr)
     if not csr.has_canonical_format:
         # The user's own matrix must not change under them.
@@ -82,6 +139,23 @@ def _check_rows(csr: Any) -> None:
         raise ValueError("X is not a valid CSR matrix: indptr must rise from 0 to its entries")
 
 
+def dense(y: Any) -> Any:
+    """Targets that are numbers; scikit-learn takes a sparse array for the matrix that it is, and no sparse matrix."""
+    if scipy.sparse.isspmatrix(y):
+        raise TypeError(
+            "Sparse data was passed for y, but dense data is required. Use '.toarray()' to convert to a "
+            "dense numpy array."
+        )
+    return y.toarray() if scipy.sparse.issparse(y) else y
+
+
+def native(y: Any) -> Any:
+    """A matrix in this machine's byte order, the only one that SciPy takes; all else as it is."""
+    if isinstance(y, np.ndarray) and y.ndim == 2 and not y.dtype.isnative:
+        return y.astype(y.dtype.newbyteorder("="))
+    return y
+
+
 def column(y: Any) -> Any:
     """A column as a vector; all else as it is."""
     if y.ndim != 2 or y.shape[1] != 1:
@@ -98,10 +172,10 @@ def column(y: Any) -> Any:
 def targets(y: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Class indices as they are; a matrix of targets in ``dtype``, C-contiguous."""
     if y.ndim == 1:
-        return np.ascontiguousarray(y, dtype=np.int64)
+        return contiguous(y, np.int64)
     # A target beyond float32's range becomes infinite, and ends in the error for a loss that is not finite.
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(y, dtype=dtype)
+        return contiguous(y, dtype)
 
 
 def surely_finite(X: NDArray[Any]) -> bool:

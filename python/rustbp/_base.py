@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, convert
+from rustbp import _arrays, _core, _hooks, convert
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 
@@ -68,6 +68,24 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         "compute": [None, StrOptions({"bfloat16"})],
     }
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _hooks.check_subclass(cls, FITTED)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _hooks.NAMES:
+            _hooks.refuse(type(self), [name])
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is not there is looked for here.
+        if name in _hooks.NAMES:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}, which is private to scikit-learn's "
+                f"perceptrons. {_hooks.instead_of(name)}"
+            )
+        return object.__getattribute__(self, name)
+
     @abstractmethod
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """Validated X, and y as class indices (n,) or a matrix (n, n_outputs); sets what depends on the labels.
@@ -88,7 +106,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         """The validation score of an output of the network; y as `_encode` gave it."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
         """Train from new weights, or from the present ones if `warm_start`.
 
         Parameters
@@ -102,6 +120,10 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the cost; None weighs all alike.
 
+        coefs_init, intercepts_init : list of array-like, default=None
+            Weights and biases to start from, in the shapes of `coefs_` and `intercepts_`; they are copied. None draws
+            them, or with `warm_start` goes on from the present ones.
+
         Returns
         -------
         self : object
@@ -113,10 +135,23 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             For data that does not fit together, if `compute` cannot be had, and if training diverged. A model that was
             fitted before stays as it was.
         """
-        return self._fit(self._copy(), X, y, sample_weight, incremental=False)
+        given = (coefs_init, intercepts_init)
+        return self._train(self._copy(), X, y, sample_weight, incremental=False, given=given)
 
-    def _fit(self, model: Any, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
-        """Train ``model``, a copy of self, then take over what it learnt."""
+    def _train(
+        self,
+        model: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool,
+        given: tuple[Any, Any] = (None, None),
+    ) -> Any:
+        """Train ``model``, a copy of self, then take over what it learnt; ``given`` are weights and biases to start
+        from."""
+        # A script may have put them into the class.
+        _hooks.check_class(type(self))
         hidden = _hidden_sizes(model.hidden_layer_sizes)
         if model.solver == "lbfgs" and model.compute is not None:
             raise ValueError(
@@ -130,16 +165,12 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             sample_weight = _check_sample_weight(sample_weight, X)
         model._random_state = check_random_state(model.random_state)
         if first:
-            model._start([X.shape[1], *hidden, model.n_outputs_], X.dtype)
-        elif np.shape(model.coefs_[-1])[1] != model.n_outputs_:
-            raise ValueError(
-                f"y has {model.n_outputs_} outputs, but the weights in coefs_ are for "
-                f"{np.shape(model.coefs_[-1])[1]}."
-            )
+            model._start([X.shape[1], *hidden, model.n_outputs_], X.dtype, given)
+        else:
+            model._go_on(given)
         stored = _arrays.common_dtype(*model.coefs_, *model.intercepts_)
         dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
-        model.coefs_ = _arrays.parameters(model.coefs_, dtype)
-        model.intercepts_ = _arrays.parameters(model.intercepts_, dtype)
+        model.coefs_, model.intercepts_ = _arrays.layers(model.coefs_, model.intercepts_, dtype)
         rows = _arrays.Rows(X, y, sample_weight).in_dtype(dtype)
         report.begin(model._fitted_attributes)
         if model.solver == "lbfgs":
@@ -148,26 +179,45 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             epochs.train(model, rows, first=first, incremental=incremental, report=report)
         if dtype != stored:
             # Rows in a wider dtype than the weights': compute in theirs, keep the model's.
-            model.coefs_ = _arrays.parameters(model.coefs_, stored)
-            model.intercepts_ = _arrays.parameters(model.intercepts_, stored)
+            model.coefs_, model.intercepts_ = _arrays.layers(
+                model.coefs_, model.intercepts_, stored
+            )
         report.end(model._fitted_attributes)
         self._adopt(model)
         return self
 
-    def _start(self, layer_sizes: list[int], dtype: Any) -> None:
-        """Forget an earlier fit, and draw new weights."""
+    def _start(
+        self, layer_sizes: list[int], dtype: Any, given: tuple[Any, Any] = (None, None)
+    ) -> None:
+        """Forget an earlier fit, and draw the weights that are not given."""
         for name in _PROGRESS:
             self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0
         self.n_layers_ = len(layer_sizes)
-        self.coefs_, self.intercepts_ = initial_weights.draw(
-            self._random_state,
-            layer_sizes,
-            scheme=self.init,
-            activation=self.activation,
-            dtype=dtype,
-        )
+        coefs, intercepts = initial_weights.given(*given, layer_sizes, dtype)
+        if coefs is None or intercepts is None:
+            drawn = initial_weights.draw(
+                self._random_state,
+                layer_sizes,
+                scheme=self.init,
+                activation=self.activation,
+                dtype=dtype,
+            )
+            coefs, intercepts = coefs or drawn[0], intercepts or drawn[1]
+        self.coefs_, self.intercepts_ = coefs, intercepts
+
+    def _go_on(self, given: tuple[Any, Any]) -> None:
+        """Check that the present weights fit the targets, and put those that are given in their place."""
+        sizes = [np.shape(coef)[1] for coef in self.coefs_]
+        if sizes[-1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {self.n_outputs_} outputs, but the weights in coefs_ are for {sizes[-1]}."
+            )
+        sizes = [np.shape(self.coefs_[0])[0], *sizes]
+        dtype = _arrays.common_dtype(*self.coefs_, *self.intercepts_)
+        coefs, intercepts = initial_weights.given(*given, sizes, dtype)
+        self.coefs_, self.intercepts_ = coefs or self.coefs_, intercepts or self.intercepts_
 
     def _copy(self) -> Any:
         """A shallow copy as of this moment: `dict.copy` is one step, so it is never half of one fit and half of
@@ -269,8 +319,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         check_is_fitted(model)
         X = validate_data(model, X, accept_sparse=["csr", "csc"], reset=False)
         dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
-        coefs = _arrays.parameters(model.coefs_, dtype)
-        intercepts = _arrays.parameters(model.intercepts_, dtype)
+        coefs, intercepts = _arrays.layers(model.coefs_, model.intercepts_, dtype)
         return model, model._run(_arrays.rows(X, dtype), coefs, intercepts)
 
     def _run(self, X: Any, coefs: Any, intercepts: Any) -> Any:

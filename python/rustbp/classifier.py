@@ -271,7 +271,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
-        y = _arrays.column(y)
+        y = _arrays.column(_arrays.native(y))
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
@@ -335,9 +335,10 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         """
         model = self._copy()
         if _check_partial_fit_first_call(model, classes):
+            y = _arrays.native(y)
             multilabel = type_of_target(y).startswith("multilabel")
             model._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._fit(model, X, y, sample_weight, incremental=True)
+        return self._train(model, X, y, sample_weight, incremental=True)
 
     def predict(self, X):
         """The most probable class of each row, or each label that is more probable than not.

@@ -1,13 +1,25 @@
 """Fitted models from and to scikit-learn."""
 
 import copy
+import re
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn import neural_network
+from sklearn.base import BaseEstimator
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
+from rustbp import _arrays, _labels
+from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
-from rustbp._training.optimizer import Optimizer
+from rustbp._training.optimizer import SLOTS, Optimizer
+
+THEIRS = {
+    "MLPClassifier": neural_network.MLPClassifier,
+    "MLPRegressor": neural_network.MLPRegressor,
+}
+"""Those of scikit-learn, under the names of `ESTIMATORS`."""
 
 SHARED = (
     "coefs_",
@@ -37,70 +49,145 @@ def from_sklearn(estimator: Any) -> Any:
 
     Parameters
     ----------
-    estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-        Fitted or not.
+    estimator : estimator
+        ``sklearn.neural_network.MLPClassifier`` or ``MLPRegressor``, fitted or not; or what holds some: a pipeline, a
+        search, an ensemble.
 
     Returns
     -------
-    model : MLPClassifier or MLPRegressor
-        It shares no array with `estimator`, predicts the same but for the last bits, and `partial_fit` goes on from
-        the same optimizer state.
+    model : estimator
+        `MLPClassifier` or `MLPRegressor`; or a copy of what held the perceptrons, with these in their places. It shares
+        no array with `estimator`, predicts the same but for the last bits, and `partial_fit` goes on from the same
+        optimizer state.
 
     Raises
     ------
     TypeError
-        If `estimator` is something else.
+        If there is no such perceptron, or if one is of a subclass that overrides its methods.
     """
-    if isinstance(estimator, neural_network.MLPClassifier):
-        model = ESTIMATORS["MLPClassifier"]()
-    elif isinstance(estimator, neural_network.MLPRegressor):
-        model = ESTIMATORS["MLPRegressor"]()
-    else:
-        raise TypeError(
-            "from_sklearn takes an MLPClassifier or MLPRegressor of sklearn.neural_network, "
-            f"got {type(estimator).__name__}."
-        )
-    _copy_shared(estimator, model)
-    if hasattr(estimator, "_optimizer"):
-        model._optimizer = _optimizer_from_sklearn(estimator._optimizer)
-    return model
+    return _converted(estimator, THEIRS, _from_one)
 
 
 def to_sklearn(model: Any) -> Any:
-    """The scikit-learn perceptron with the parameters and the fit of `model`; see its method of this name."""
-    classifier = hasattr(model, "output_activation")
-    _refuse_what_sklearn_lacks(model, classifier)
-    estimator = neural_network.MLPClassifier() if classifier else neural_network.MLPRegressor()
+    """The scikit-learn perceptron with the parameters of a `rustbp` model, and its fit if it has one.
+
+    Parameters
+    ----------
+    model : estimator
+        `MLPClassifier` or `MLPRegressor`, fitted or not; or what holds some: a pipeline, a search, an ensemble.
+
+    Returns
+    -------
+    estimator : estimator
+        ``sklearn.neural_network.MLPClassifier`` or ``MLPRegressor``; or a copy of what held the models, with these in
+        their places. It shares no array with `model`, and predicts the same but for the last bits.
+
+    Raises
+    ------
+    TypeError
+        If there is no such model, or if one is of a subclass that overrides its methods.
+
+    ValueError
+        If scikit-learn has no such network: another cost, output or hidden activation, or optimizer.
+    """
+    return _converted(model, ESTIMATORS, _to_one)
+
+
+def _converted(holder: Any, classes: dict[str, Any], convert: Callable[[Any, Any], Any]) -> Any:
+    back = classes is ESTIMATORS
+    name, package = ("to_sklearn", "rustbp") if back else ("from_sklearn", "sklearn.neural_network")
+    others = THEIRS if back else ESTIMATORS
+    perceptrons = (*THEIRS.values(), *ESTIMATORS.values())
+
+    def exchange(item: Any) -> Any:
+        kind = next((kind for kind in type(item).__mro__ if kind in perceptrons), None)
+        if kind in classes.values():
+            _refuse_overrides(name, type(item), kind)
+            # As of this moment, should another thread fit it meanwhile.
+            return convert(copy.copy(item), others[kind.__name__]())
+        if back and kind is None and isinstance(item, BaseEstimator) and _is_own(type(item)):
+            raise TypeError(
+                f"to_sklearn cannot convert {type(item).__name__}, which scikit-learn does not have."
+            )
+        return None
+
+    copied, count = copy_with(holder, exchange)
+    if count == 0:
+        got = holder.__name__ if isinstance(holder, type) else type(holder).__name__
+        raise TypeError(
+            f"{name} takes an MLPClassifier or MLPRegressor of {package}, or an estimator that holds some; got {got}."
+        )
+    return copied
+
+
+def _is_own(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "rustbp"
+
+
+def _refuse_overrides(name: str, subclass: type, kind: type) -> None:
+    """Refuse a subclass of ``kind`` whose objects do what those of the other package's class would not."""
+    for base in subclass.__mro__[: subclass.__mro__.index(kind)]:
+        # scikit-learn gives each class set_fit_request and its like.
+        taken = [
+            method
+            for method, value in vars(base).items()
+            if callable(value)
+            and hasattr(kind, method)
+            and not re.match("__|set_.*_request", method)
+        ]
+        if taken:
+            raise TypeError(
+                f"{name} cannot convert {subclass.__name__}, which overrides {', '.join(sorted(taken))}. "
+                f"Convert a plain {kind.__name__} that has its parameters and attributes, if that is all that matters."
+            )
+
+
+def _from_one(estimator: Any, model: Any) -> Any:
+    _copy_shared(estimator, model)
+    optimizer = getattr(estimator, "_optimizer", None)
+    if optimizer is not None:
+        model._optimizer = _optimizer_from_sklearn(optimizer)
+    return model
+
+
+def _to_one(model: Any, estimator: Any) -> Any:
+    _refuse_what_sklearn_lacks(model)
     _copy_shared(model, estimator)
-    if hasattr(model, "coefs_"):
+    if hasattr(estimator, "coefs_"):
+        coefs, intercepts = estimator.coefs_, estimator.intercepts_
+        dtype = _arrays.common_dtype(*coefs, *intercepts)
+        estimator.coefs_, estimator.intercepts_ = _arrays.layers(coefs, intercepts, dtype)
         # Where its early stopping keeps the best weights.
         estimator._best_coefs = [coef.copy() for coef in estimator.coefs_]
         estimator._best_intercepts = [intercept.copy() for intercept in estimator.intercepts_]
-    if hasattr(model, "_optimizer"):
-        estimator._optimizer = _optimizer_to_sklearn(
-            model._optimizer, estimator.coefs_ + estimator.intercepts_
-        )
+        if getattr(model, "_optimizer", None) is not None:
+            estimator._optimizer = _optimizer_to_sklearn(
+                model._optimizer, estimator.coefs_ + estimator.intercepts_
+            )
     return estimator
 
 
 def _copy_shared(source: Any, target: Any) -> None:
-    known = target.get_params(deep=False)
-    given = source.get_params(deep=False)
-    target.set_params(**{name: copy.deepcopy(given[name]) for name in known if name in given})
+    # A model put together by hand, or by an older version, may lack some of them.
+    given = {name: getattr(source, name) for name in target.get_params() if hasattr(source, name)}
+    target.set_params(**copy.deepcopy(given))
     state = vars(source)
-    for name in SHARED:
+    for name in (*SHARED, "_metadata_request"):
         if name in state:
             setattr(target, name, copy.deepcopy(state[name]))
+    if state.get("coefs_") is not None:
+        target.n_layers_ = len(source.coefs_) + 1
+        target.n_outputs_ = np.shape(source.coefs_[-1])[1]
 
 
-def _refuse_what_sklearn_lacks(model: Any, classifier: bool) -> None:
+def _refuse_what_sklearn_lacks(model: Any) -> None:
     lacking = []
-    if classifier:
-        if model.loss != "log_loss":
-            lacking.append(f"loss={model.loss!r}")
-        kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
+    if hasattr(model, "output_activation") and model.loss != "log_loss":
+        lacking.append(f"loss={model.loss!r}")
+    kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
+    if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"
-        if kind and model.out_activation_ != usual:
+        if _labels.output_activation(model, kind) != usual:
             lacking.append(f"output activation {model.out_activation_!r} for {kind} targets")
     if model.activation not in {"identity", "logistic", "tanh", "relu"}:
         lacking.append(f"activation={model.activation!r}")
@@ -117,9 +204,7 @@ def _optimizer_from_sklearn(theirs: Any) -> Optimizer:
             {name: float(getattr(theirs, name)) for name in ("beta_1", "beta_2", "epsilon")},
             theirs.learning_rate_init,
         )
-        ours.t = theirs.t
-        slots = {"m": theirs.ms, "v": theirs.vs}
-    else:
+    elif isinstance(theirs, SGDOptimizer):
         ours = Optimizer(
             "sgd",
             {"momentum": float(theirs.momentum), "nesterov": float(theirs.nesterov)},
@@ -127,30 +212,37 @@ def _optimizer_from_sklearn(theirs: Any) -> Optimizer:
             theirs.lr_schedule,
             theirs.power_t,
         )
-        slots = {"velocity": theirs.velocities}
+    else:
+        raise TypeError(
+            f"_optimizer is of type {type(theirs).__name__}, which is none of scikit-learn's. Set it to None: training "
+            "then goes on with a new one."
+        )
     ours.learning_rate = float(theirs.learning_rate)
-    ours.state = {"t": ours.t, **copy.deepcopy(slots)}
+    slots = SLOTS[ours.name]
+    if all(hasattr(theirs, name) for name in slots):
+        ours.t = getattr(theirs, "t", 0)
+        ours.state = {"t": ours.t}
+        for name, slot in slots.items():
+            ours.state[slot] = copy.deepcopy(getattr(theirs, name))
     return ours
 
 
 def _optimizer_to_sklearn(ours: Optimizer, parameters: list[Any]) -> Any:
-    options = ours.hyperparameters
     if ours.name == "adam":
-        theirs = AdamOptimizer(parameters, ours.learning_rate_init, **options)
+        theirs = AdamOptimizer(parameters, ours.learning_rate_init, **ours.hyperparameters)
         theirs.t = ours.t
-        names = {"m": "ms", "v": "vs"}
     else:
         theirs = SGDOptimizer(
             parameters,
             ours.learning_rate_init,
             ours.schedule,
-            options["momentum"],
-            bool(options["nesterov"]),
+            ours.momentum,
+            ours.nesterov,
             ours.power_t,
         )
-        names = {"velocity": "velocities"}
     theirs.learning_rate = ours.learning_rate
-    for slot, name in names.items():
-        if ours.state is not None:
+    for name, slot in SLOTS[ours.name].items():
+        # Plain descent has no velocities; those of scikit-learn are then zeros, as it makes them.
+        if slot in (ours.state or ()):
             setattr(theirs, name, copy.deepcopy(ours.state[slot]))
     return theirs

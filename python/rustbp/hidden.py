@@ -75,8 +75,7 @@ def _forward(model: Any, X: Any, number: int, activation: str) -> NDArray[Any]:
     dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
     return _core.forward(
         _arrays.rows(X, dtype),
-        _arrays.parameters(model.coefs_[:number], dtype),
-        _arrays.parameters(model.intercepts_[:number], dtype),
+        *_arrays.layers(model.coefs_[:number], model.intercepts_[:number], dtype),
         activation=model.activation,
         output_activation=activation,
         n_threads=model.n_threads,

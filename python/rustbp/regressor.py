@@ -258,7 +258,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
-        y = _arrays.column(y)
+        y = _arrays.column(_arrays.dense(y))
         if y.dtype.kind not in "biuf":
             # Not numbers: let NumPy say so, in the words that scikit-learn's users know.
             (np.divide if self.loss == "poisson" else np.subtract)(y[:1], np.ones(1, X.dtype))
@@ -311,7 +311,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         ValueError
             As in `fit`.
         """
-        return self._fit(self._copy(), X, y, sample_weight, incremental=True)
+        return self._train(self._copy(), X, y, sample_weight, incremental=True)
 
     def predict(self, X):
         """The network's output for each row.

@@ -1,6 +1,4 @@
-//! The native module `rustbp._core`: it converts, checks and calls, and is the only folder that names pyo3 or numpy.
-//!
-//! It imports all other rooms, and none imports it. Newcomers start with [`trainer`], the class that a fit works with.
+//! The native module `rustbp._core`: the only folder that names pyo3 or numpy.
 
 mod arrays;
 mod errors;
@@ -14,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::linalg::kernels::Isa;
-use crate::network::{Activation, Cost, Output};
+use crate::network::activation::{Activation, Output};
+use crate::network::cost::Cost;
 use crate::training::optimizer::Optimizer;
 
 /// Name of the instruction set chosen at run time.

@@ -79,7 +79,8 @@ impl Optimizer {
                     rest_1: T::of(1.0 - beta_1),
                     beta_2: T::of(beta_2),
                     rest_2: T::of(1.0 - beta_2),
-                    epsilon: T::of(epsilon),
+                    // Squares of gradients below this root are flushed to 0 in v, and their root with them.
+                    epsilon: T::of(epsilon).max(T::min_positive_value().sqrt()),
                 }
             }
         }

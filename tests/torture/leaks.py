@@ -3,6 +3,7 @@
 python tests/torture/leaks.py --quick | --full
 """
 
+import argparse
 import gc
 import os
 import signal
@@ -12,7 +13,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import sizes
 
 from rustbp import MLPClassifier, MLPRegressor, _core
 
@@ -90,7 +90,11 @@ def fail(i):
 
 
 def main():
-    counts = sizes.parser(__doc__, **COUNTS).parse_args().size
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    size = parser.add_mutually_exclusive_group(required=True)
+    for name, counts in COUNTS.items():
+        size.add_argument(f"--{name}", dest="counts", action="store_const", const=counts)
+    counts = parser.parse_args().counts
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     signal.signal(signal.SIGALRM, raise_interrupt)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rustbp._arrays import common_dtype, parameters
+from rustbp._arrays import common_dtype, layers
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -29,17 +29,19 @@ CODES = {dtype: code for code, dtype in DTYPES.items()}
 def add_layers(arrays: Arrays, prefix: str, coefs: Any, intercepts: Any) -> None:
     """Put weights and biases, or what an optimizer keeps of them, among the arrays."""
     dtype = common_dtype(*coefs, *intercepts)
-    for name, layers in (("coefs_", coefs), ("intercepts_", intercepts)):
-        for layer, array in enumerate(parameters(layers, dtype)):
+    for name, found in zip(
+        ("coefs_", "intercepts_"), layers(coefs, intercepts, dtype), strict=True
+    ):
+        for layer, array in enumerate(found):
             arrays[f"{prefix}{name}.{layer}"] = array
 
 
 def layers_of(arrays: Arrays, prefix: str) -> tuple[list[Any], list[Any]]:
     """What `add_layers` put there."""
-    layers = range(sum(name.startswith("coefs_.") for name in arrays))
+    numbers = range(sum(name.startswith("coefs_.") for name in arrays))
     return (
-        [arrays[f"{prefix}coefs_.{layer}"] for layer in layers],
-        [arrays[f"{prefix}intercepts_.{layer}"] for layer in layers],
+        [arrays[f"{prefix}coefs_.{layer}"] for layer in numbers],
+        [arrays[f"{prefix}intercepts_.{layer}"] for layer in numbers],
     )
 
 

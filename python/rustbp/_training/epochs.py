@@ -48,10 +48,16 @@ def train(model: Any, rows: Rows, *, first: bool, incremental: bool, report: NoC
     """
     if incremental and model.early_stopping:
         raise ValueError("partial_fit does not support early_stopping=True")
-    if incremental and hasattr(model, "_optimizer"):
-        model._optimizer = copy.copy(model._optimizer)
-    else:
+    optimizer = getattr(model, "_optimizer", None)
+    if not incremental or optimizer is None:
         model._optimizer = Optimizer.of(model)
+    elif isinstance(optimizer, Optimizer):
+        model._optimizer = copy.copy(optimizer)
+    else:
+        raise TypeError(
+            f"_optimizer is of type {type(optimizer).__name__}, and rustbp has its own. Set it to None for a new one; "
+            "rustbp.from_sklearn converts that of a fitted scikit-learn model."
+        )
     _start_curves(model, first)
     _Epochs(model, rows, first, report).run(incremental)
 

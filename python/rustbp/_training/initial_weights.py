@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+from rustbp import _arrays
 
 Layer = tuple[NDArray[Any], NDArray[Any]]
 Scheme = Callable[[np.random.RandomState, int, int, float], Layer]
@@ -77,3 +80,42 @@ def draw(
         coefs.append(coef.astype(dtype, copy=False))
         intercepts.append(intercept.astype(dtype, copy=False))
     return coefs, intercepts
+
+
+Given = tuple[list[NDArray[Any]] | None, list[NDArray[Any]] | None]
+
+
+def given(coefs: Any, intercepts: Any, layer_sizes: Sequence[int], dtype: Any) -> Given:
+    """Copies of the weights and biases that a user starts from; None where there are none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not finite numbers in the shapes of these layers.
+    """
+    weights = _layers("coefs_init", coefs, len(layer_sizes) - 1, dtype)
+    for layer, (weight, shape) in enumerate(
+        zip(weights or [], pairwise(layer_sizes), strict=False)
+    ):
+        if weight.shape != shape:
+            raise ValueError(f"coefs_init[{layer}] must have shape {shape}; got {weight.shape}")
+    biases = _layers("intercepts_init", intercepts, len(layer_sizes) - 1, dtype)
+    if biases is not None:
+        biases = _arrays.biases("intercepts_init", biases, layer_sizes[1:])
+    return weights, biases
+
+
+def _layers(name: str, arrays: Any, n_layers: int, dtype: Any) -> list[NDArray[Any]] | None:
+    if arrays is None:
+        return None
+    if not hasattr(arrays, "__len__") or isinstance(arrays, str):
+        raise TypeError(f"{name} must be a list of arrays, one for each layer; got {arrays!r}")
+    if len(arrays) != n_layers:
+        raise ValueError(
+            f"{name} must hold {n_layers} arrays, one for each layer; got {len(arrays)}"
+        )
+    options = {"dtype": dtype, "order": "C", "copy": True, "ensure_2d": False}
+    return [
+        check_array(array, input_name=f"{name}[{layer}]", ensure_min_samples=0, **options)
+        for layer, array in enumerate(arrays)
+    ]

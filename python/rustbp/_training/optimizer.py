@@ -10,13 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from rustbp import _core
+from rustbp import _arrays, _core
 
 # Constructor parameters of an estimator that an optimizer takes, under the core's names for them.
 HYPERPARAMETERS: dict[str, dict[str, str]] = {
     "sgd": {"momentum": "momentum", "nesterov": "nesterovs_momentum"},
     "adam": {"beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"},
 }
+
+SLOTS: dict[str, dict[str, str]] = {
+    "sgd": {"velocities": "velocity"},
+    "adam": {"ms": "m", "vs": "v"},
+}
+"""What the core calls the parts of its state that have these names in scikit-learn."""
+
+SCHEDULES = ("constant", "invscaling", "adaptive")
 
 SMALLEST_STEP = 1e-6
 """Where the adaptive schedule gives up, as in scikit-learn."""
@@ -26,20 +34,26 @@ class Optimizer:
     """A step size with its schedule, and the state of one of the core's optimizers.
 
     Hyperparameters are those of the estimator when training began: as in scikit-learn, ``set_params`` between two
-    calls of ``partial_fit`` does not change the optimizer that is under way.
+    calls of ``partial_fit`` does not change the optimizer that is under way. What is set on the optimizer itself, under
+    scikit-learn's names, does.
 
     Attributes
     ----------
     name : str
         One of ``_core.OPTIMIZERS``.
+    hyperparameters : dict
+        What the core takes; also as attributes: ``momentum``, ``nesterov``; ``beta_1``, ``beta_2``, ``epsilon``.
     learning_rate_init : float
         Step size at the start.
     learning_rate : float
         The last step size in scikit-learn's sense: sgd's follows the schedule, Adam's has its bias corrections in it.
+    schedule, power_t : str, float
+        Of sgd's step size; also as ``lr_schedule``.
     t : int
         Updates made.
     state : dict or None
-        What ``Trainer.state`` gave last; None before the first epoch.
+        What ``Trainer.state`` gave last; None before the first epoch. Its arrays also as attributes: ``velocities``;
+        ``ms``, ``vs``.
     """
 
     def __init__(
@@ -50,14 +64,17 @@ class Optimizer:
         schedule: str = "constant",
         power_t: float = 0.5,
     ) -> None:
-        self.name = name
-        self.hyperparameters = hyperparameters
-        self.learning_rate_init = float(learning_rate_init)
-        self.schedule = schedule
-        self.power_t = float(power_t)
-        self.learning_rate = self.learning_rate_init
-        self.t = 0
-        self.state: dict[str, Any] | None = None
+        # Past `__setattr__`, which is for changes.
+        vars(self).update(
+            name=name,
+            hyperparameters=hyperparameters,
+            learning_rate_init=float(learning_rate_init),
+            schedule=schedule,
+            power_t=float(power_t),
+            learning_rate=float(learning_rate_init),
+            t=0,
+            state=None,
+        )
 
     @classmethod
     def of(cls, estimator: Any) -> "Optimizer":
@@ -75,6 +92,35 @@ class Optimizer:
             estimator.power_t,
         )
 
+    def __getattr__(self, name: str) -> Any:
+        # Only what is no attribute of its own comes here.
+        own = vars(self)
+        if name in own.get("hyperparameters", ()):
+            value = own["hyperparameters"][name]
+            return bool(value) if name == "nesterov" else value
+        if name == "lr_schedule" and own.get("name") == "sgd":
+            return own["schedule"]
+        slot = SLOTS.get(own.get("name", ""), {}).get(name)
+        if slot in (own.get("state") or ()):
+            return own["state"][slot]
+        why = f": it keeps no {name} without momentum or before the first epoch" if slot else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{why}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        slots = SLOTS.get(self.name, {})
+        if name in self.hyperparameters:
+            # Another dict: copies of the optimizer have this one.
+            name, value = "hyperparameters", {**self.hyperparameters, name: float(value)}
+        elif name in slots:
+            name, value = "state", {**(self.state or {}), slots[name]: list(value)}
+        elif name in ("schedule", "lr_schedule") and self.name == "sgd":
+            if value not in SCHEDULES:
+                raise ValueError(f"lr_schedule must be one of {SCHEDULES}; got {value!r}")
+            name = "schedule"
+        elif name not in vars(self) or (name in ("schedule", "power_t") and self.name != "sgd"):
+            raise AttributeError(f"The optimizer {self.name!r} has no setting {name!r}.")
+        object.__setattr__(self, name, value)
+
     @property
     def step(self) -> float:
         """Step size of the next epoch, before any bias correction."""
@@ -88,9 +134,27 @@ class Optimizer:
             optimizer=self.name,
             learning_rate=self.step,
             hyperparameters=self.hyperparameters,
-            state=_as_dtype(self.state, coefs[0].dtype),
+            state=self._state_for(coefs, intercepts),
             **options,
         )
+
+    def _state_for(self, coefs: list[Any], intercepts: list[Any]) -> dict[str, Any] | None:
+        """The state in the dtype of these parameters; zeros for what it lacks, momentum after none, say."""
+        if self.state is None:
+            return None
+        state: dict[str, Any] = {"t": self.t}
+        # Plain descent has no velocities.
+        slots = SLOTS.get(self.name, {}) if self.hyperparameters.get("momentum", 1) else {}
+        for name, slot in slots.items():
+            arrays, half = self.state.get(slot), len(coefs)
+            if arrays is None:
+                state[slot] = [np.zeros_like(array) for array in coefs + intercepts]
+            else:
+                weights, biases = _arrays.layers(
+                    arrays[:half], arrays[half:], coefs[0].dtype, f"the biases' part of {name}"
+                )
+                state[slot] = weights + biases
+        return state
 
     def remember(self, trainer: _core.Trainer) -> None:
         """Take over the state of a trainer that has finished."""
@@ -118,12 +182,3 @@ class Optimizer:
         if verbose:
             print(f"{reason} {outcome}")
         return outcome.endswith("Stopping.")
-
-
-def _as_dtype(state: dict[str, Any] | None, dtype: Any) -> dict[str, Any] | None:
-    if state is None:
-        return None
-    return {
-        name: [np.asarray(array, dtype=dtype) for array in value] if name != "t" else value
-        for name, value in state.items()
-    }

@@ -65,8 +65,7 @@ macro_rules! x86_vector {
             }
         }
 
-        // SAFETY: LANES is that of the register type, of 16, 32 or 64 bytes; see `load` and `store`.
-        unsafe impl Vector for $name {
+        impl Vector for $name {
             type Scalar = $scalar;
             type Operands = $operands;
             const LANES: usize = $lanes;
@@ -155,7 +154,7 @@ macro_rules! x86_vector {
             #[inline(always)]
             fn exp2_whole(self) -> Self {
                 let $low = (self
-                    + Self::splat(<$scalar as crate::linalg::kernels::scalar::Scalar>::ROUNDER))
+                    + Self::splat(<$scalar as crate::linalg::kernels::real::Real>::ROUNDER))
                 .0;
                 // SAFETY: see the macro.
                 Self(unsafe { $exp2 })

@@ -4,8 +4,7 @@
 //! neurons to zero, and more and more of them as it learns. A look at a few rows decides, once for all rows of a call: the
 //! products that leave out zeros give the same sums.
 
-use crate::backprop::forward::forward;
-use crate::backprop::workspace::Workspace;
+use crate::backprop::{Workspace, forward};
 use crate::data::{Input, Layout, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real};
@@ -60,8 +59,8 @@ mod tests {
     use crate::backprop::backward;
     use crate::data::{Ahead, Data, Targets};
     use crate::linalg::kernels::dispatch;
-    use crate::network::{Activation, Output};
-    use crate::training::gradient_step::{GradientStep, Share, Step};
+    use crate::network::activation::{Activation, Output};
+    use crate::training::gradients::{Goal, Gradients, Share};
 
     const SIZES: [usize; 5] = [20, 150, 101, 70, 3];
 
@@ -150,13 +149,18 @@ mod tests {
         forward(&network, &parameters, isa, &x, rows, &mut workspace);
         backward(&network, &parameters, isa, cost, &data, rows, &mut workspace);
         let mut sums = network.zeros().unwrap();
-        let gradient = sums.as_mut_slice();
-        let mut share = Share { gradient, ..Share::of_all(&network, &mut parameters) };
-        let step = Step { accumulate: false, update: None };
+        let mut share = Share {
+            blocks: 0..network.block_count(),
+            parameters: &mut parameters,
+            state: [&mut [], &mut []],
+            gradient: sums.as_mut_slice(),
+            squares: &mut [],
+            seconds: 0.0,
+        };
+        let goal = Goal { adds: false, update: None };
         let workspaces = std::slice::from_ref(&workspace);
         let (network, share) = (&network, &mut share);
-        let ahead = Ahead::nothing();
-        dispatch(isa, GradientStep { network, workspaces, share, step, ahead });
+        dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
         let panels = workspace.a[1..].iter().chain(&workspace.delta);
         let numbers = panels.flat_map(|p| (0..p.rows()).map(move |row| (p, row)));
         let mut all: Vec<T> =
