@@ -2,15 +2,15 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::backprop::Workspace;
-use crate::backprop::layouts::layouts;
+use crate::backprop::{Workspace, layouts};
 use crate::data::{Data, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real};
 use crate::linalg::memory::panels::Panels;
-use crate::network::Network;
-use crate::network::cost::Cost;
-use crate::training::sharing::rounds::{Loss, Pass, rows_at_once};
+use crate::network::{Cost, Network};
+use crate::training::loss::Loss;
+use crate::training::pass::Pass;
+use crate::training::sharing::work::rows_at_once;
 
 /// Matrices of layers 1 to L, (n, neurons) each, and the gradients of cost + penalty.
 pub struct Inspection<T> {

@@ -10,6 +10,9 @@
 //! | BP3 | ∂C/∂b^l = δ^l | [`backprop::bias_gradient`] |
 //! | BP4 | ∂C/∂w^l_jk = a^(l-1)_k δ^l_j | [`backprop::weight_gradient`] |
 //!
+//! The modules from the bottom up, each of which imports from those before it: [`linalg`], [`network`], [`data`],
+//! [`backprop`], [`training`], then [`predict`], [`inspect`] and [`format`](mod@format), and the binding to Python.
+//!
 //! A mini-batch is a matrix whose rows are samples; weights are of shape (fan_in, fan_out), as in scikit-learn.
 
 #![deny(clippy::undocumented_unsafe_blocks)]
@@ -30,6 +33,7 @@
     )
 )]
 
+pub mod allocate;
 pub mod backprop;
 pub mod data;
 pub mod error;

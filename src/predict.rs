@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
-use crate::backprop::layouts::layouts;
-use crate::backprop::{Workspace, forward};
-use crate::data::{Input, Rows};
+use crate::allocate::vector_of;
+use crate::backprop::{Workspace, forward, layouts};
+use crate::data::{Input, Rows, work_per_row};
 use crate::error::Error;
-use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
-use crate::network::activation::{Output, softmax};
-use crate::network::{Network, vector_of};
+use crate::network::activation::softmax;
+use crate::network::{Network, Output};
 
 /// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
 const ROWS_AT_ONCE: usize = 96;
@@ -48,13 +48,13 @@ pub fn predict<T: Real>(
     if rows == 0 {
         return Ok(Some(()));
     }
-    let useful = network.work_per_row(&[]).saturating_mul(rows) / WORK_PER_THREAD;
+    let useful = work_per_row(network, &[]).saturating_mul(rows) / WORK_PER_THREAD;
     let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let isa = Isa::best();
     let at_once = ROWS_AT_ONCE.min(rows.div_ceil(threads));
     let all = Rows::Range { first: 0, len: rows };
     let layouts = layouts(network, parameters, isa, x, all, at_once)?;
-    let at_once = MAX_WORK_AT_ONCE / network.work_per_row(&layouts).max(1);
+    let at_once = MAX_WORK_AT_ONCE / work_per_row(network, &layouts).max(1);
     let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, ROWS_AT_ONCE);
     let stopped = AtomicBool::new(false);
     team::with(threads, |team| {

@@ -6,8 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use rustbp::format::header::Dtype;
-use rustbp::format::{self, Array, FormatError, SLACK};
+use rustbp::format::{self, Array, Dtype, FormatError, SLACK};
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };

@@ -82,6 +82,12 @@ def test_files_are_short(house):
     assert statistics.median(lengths.values()) < MEDIAN
 
 
+@pytest.mark.parametrize("folder", ["tests", "examples", "benchmarks"])
+def test_other_files_are_short(folder):
+    lengths = {str(path): lines(path) for path in (TREE / folder).rglob("*.py")}
+    assert {path: n for path, n in lengths.items() if n > LONGEST} == {}
+
+
 def test_only_the_binding_names_python():
     for path in (TREE / "src").rglob("*.rs"):
         if "python" not in path.parts:

@@ -3,7 +3,15 @@
 //! It imports [`linalg`](crate::linalg) and [`network`](crate::network). Newcomers start with [`batch`].
 
 pub mod batch;
+pub mod gather;
+pub mod input;
+pub mod layout;
 pub mod rows;
+pub mod targets;
 
-pub use batch::{Ahead, Data, Input, Layout, Targets, check_order, gather, gather_entries};
-pub use rows::Rows;
+pub use batch::Data;
+pub use gather::{Ahead, gather, gather_entries};
+pub use input::Input;
+pub use layout::{Layout, work_per_row};
+pub use rows::{Rows, check_order};
+pub use targets::Targets;

@@ -1,5 +1,7 @@
 //! Which rows of the data a mini-batch is made of.
 
+use crate::error::Error;
+
 /// Which rows of X a batch is made of, in their order: those that `order` names, or `first .. first + len`.
 #[derive(Clone, Copy)]
 pub enum Rows<'a> {
@@ -23,7 +25,7 @@ impl<'a> Rows<'a> {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "row numbers are within the data, see `batch::check_order`"
+        reason = "row numbers are within the data, see `check_order`"
     )]
     pub fn get(&self, i: usize) -> usize {
         match self {
@@ -39,5 +41,13 @@ impl<'a> Rows<'a> {
             Rows::Range { first, .. } => Rows::Range { first: first + start, len },
             Rows::Named(names) => Rows::Named(&names[start..start + len]),
         }
+    }
+}
+
+/// The order of an epoch, every row number checked.
+pub fn check_order(order: &[i64], rows: usize) -> Result<(), Error> {
+    match order.iter().find(|&&r| usize::try_from(r).map_or(true, |r| r >= rows)) {
+        None => Ok(()),
+        Some(r) => Err(Error::value("order", format!("row numbers in [0, {rows})"), r)),
     }
 }

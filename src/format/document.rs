@@ -8,15 +8,16 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::header::{Dtype, Entry, Header};
-use super::labels::check_labels;
-use super::value::{Count, Parameters, Real};
-use super::{FormatError, VERSION};
-use crate::network::activation::Output;
+use crate::format::array::Dtype;
+use crate::format::error::FormatError;
+use crate::format::header::{Entry, Header};
+use crate::format::labels::check_labels;
+use crate::format::value::{Count, Parameters, Real};
+use crate::network::Output;
 use crate::training::optimizer::Optimizer;
 
-/// The document's name in a file's `__metadata__`.
-pub const KEY: &str = "rustbp";
+/// The one format there is so far.
+pub const VERSION: u64 = 1;
 /// Bytes of a document at most.
 const MOST: usize = 32 << 10;
 /// State vectors of an optimizer at most, and bytes of the name of one.
@@ -148,7 +149,7 @@ impl<'a> Document<'a> {
         }
         let Version { format } = serde_json::from_str(text).map_err(malformed)?;
         if format != VERSION {
-            return Err(FormatError::Version { found: format });
+            return Err(FormatError::Version { found: format, known: VERSION });
         }
         serde_json::from_str(text).map_err(malformed)
     }
@@ -176,15 +177,15 @@ impl<'a> Document<'a> {
             count = count.saturating_add(1);
         }
         if let Some(ends) = header.find("feature_names_in_.ends") {
-            require(ends, Dtype::U64, &[weights.inputs])?;
-            let text = needed(header, "feature_names_in_.text")?;
-            require(text, Dtype::U8, &[text.bytes()])?;
+            ends.require(Dtype::U64, &[weights.inputs])?;
+            let text = header.needed("feature_names_in_.text")?;
+            text.require(Dtype::U8, &[text.bytes()])?;
             count = count.saturating_add(2);
         }
         for curve in ["loss_curve_", "validation_scores_"] {
             if let Some(curve) = header.find(curve) {
                 let epochs = curve.shape().first().copied().unwrap_or(0);
-                require(curve, Dtype::F64, &[epochs])?;
+                curve.require(Dtype::F64, &[epochs])?;
                 count = count.saturating_add(1);
             }
         }
@@ -248,13 +249,13 @@ impl OptimizerState<'_> {
             return Err(FormatError::invalid(format!("the optimizer's state lacks {lacking:?}")));
         }
         for slot in slots {
-            let first = needed(header, &format!("optimizer.{slot}.coefs_.0"))?;
+            let first = header.needed(&format!("optimizer.{slot}.coefs_.0"))?;
             let dtype = number(first)?;
             for l in 0..weights.depth {
                 for array in ["coefs_", "intercepts_"] {
-                    let weights = needed(header, &format!("{array}.{l}"))?;
-                    let state = needed(header, &format!("optimizer.{slot}.{array}.{l}"))?;
-                    require(state, dtype, weights.shape())?;
+                    let weights = header.needed(&format!("{array}.{l}"))?;
+                    let state = header.needed(&format!("optimizer.{slot}.{array}.{l}"))?;
+                    state.require(dtype, weights.shape())?;
                 }
             }
         }
@@ -264,7 +265,7 @@ impl OptimizerState<'_> {
 
 impl Generator {
     fn check(&self, header: &Header<'_>) -> Result<(), FormatError> {
-        require(needed(header, "random_state")?, Dtype::U32, &[WORDS])?;
+        header.needed("random_state")?.require(Dtype::U32, &[WORDS])?;
         if self.pos <= WORDS {
             Ok(())
         } else {
@@ -285,7 +286,7 @@ struct Weights {
 
 impl Weights {
     fn find(header: &Header<'_>) -> Result<Self, FormatError> {
-        let first = needed(header, "coefs_.0")?;
+        let first = header.needed("coefs_.0")?;
         let dtype = number(first)?;
         let &[inputs, mut outputs] = first.shape() else {
             return Err(FormatError::invalid("coefs_.0 must have two dimensions"));
@@ -294,37 +295,17 @@ impl Weights {
         let mut fan_in = inputs;
         while let Some(coefs) = header.find(&format!("coefs_.{depth}")) {
             outputs = coefs.shape().last().copied().unwrap_or(0);
-            require(coefs, dtype, &[fan_in, outputs])?;
+            coefs.require(dtype, &[fan_in, outputs])?;
             if coefs.bytes() == 0 {
                 return Err(FormatError::invalid(format!("{} is empty", coefs.name)));
             }
-            let intercepts = needed(header, &format!("intercepts_.{depth}"))?;
-            require(intercepts, dtype, &[outputs])?;
+            let intercepts = header.needed(&format!("intercepts_.{depth}"))?;
+            intercepts.require(dtype, &[outputs])?;
             fan_in = outputs;
             depth = depth.saturating_add(1);
         }
         Ok(Self { depth, inputs, outputs })
     }
-}
-
-pub(super) fn needed<'h, 'a>(
-    header: &'h Header<'a>,
-    name: &str,
-) -> Result<&'h Entry<'a>, FormatError> {
-    header.find(name).ok_or_else(|| FormatError::invalid(format!("it lacks the array {name:?}")))
-}
-
-pub(super) fn require(entry: &Entry<'_>, dtype: Dtype, shape: &[u64]) -> Result<(), FormatError> {
-    if entry.dtype == dtype && entry.shape() == shape {
-        return Ok(());
-    }
-    Err(FormatError::invalid(format!(
-        "{} must be {} of shape {shape:?}; got {} of shape {:?}",
-        entry.name,
-        dtype.name(),
-        entry.dtype.name(),
-        entry.shape()
-    )))
 }
 
 /// The dtype of weights.

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use super::VERSION;
 use crate::error::Error;
 
 /// Why a file cannot be read, or a model not be written.
@@ -15,9 +14,9 @@ pub enum FormatError {
     Invalid(String),
 
     #[error(
-        "it is of format {found}, and this version of rustbp reads format {VERSION}; a newer version may read it"
+        "it is of format {found}, and this version of rustbp reads format {known}; a newer version may read it"
     )]
-    Version { found: u64 },
+    Version { found: u64, known: u64 },
 
     #[error("not enough memory for an array of {bytes} bytes")]
     Memory { bytes: u64 },

@@ -8,10 +8,12 @@ use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::document::KEY;
-use super::{Array, FormatError, length};
+use crate::format::array::{Array, Dtype, length};
+use crate::format::error::FormatError;
 
 const METADATA: &str = "__metadata__";
+/// The document's name in a file's `__metadata__`.
+pub const KEY: &str = "rustbp";
 /// Bytes before the header: its length.
 pub const PREFIX: u64 = 8;
 /// Bytes of a header at most, as in safetensors.
@@ -22,53 +24,6 @@ const LONGEST_STRING: usize = 48 << 10;
 const LONGEST_NUMBER: usize = 40;
 /// No entry is shorter: `"a":{"dtype":"U8","shape":[],"data_offsets":[0,0]}`
 const SHORTEST_ENTRY: usize = 50;
-
-macro_rules! dtypes {
-    ($($name:ident, $code:literal, $size:literal;)*) => {
-        /// What the numbers of an array are.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Dtype { $($name),* }
-
-        impl Dtype {
-            pub const ALL: &'static [Dtype] = &[$(Dtype::$name),*];
-
-            /// The name safetensors has for it.
-            pub fn name(self) -> &'static str {
-                match self { $(Dtype::$name => $code),* }
-            }
-
-            /// Bytes of one number.
-            pub fn size(self) -> u64 {
-                match self { $(Dtype::$name => $size),* }
-            }
-        }
-    };
-}
-
-dtypes! {
-    Bool, "BOOL", 1;
-    U8, "U8", 1;
-    I8, "I8", 1;
-    U16, "U16", 2;
-    I16, "I16", 2;
-    F16, "F16", 2;
-    U32, "U32", 4;
-    I32, "I32", 4;
-    F32, "F32", 4;
-    U64, "U64", 8;
-    I64, "I64", 8;
-    F64, "F64", 8;
-}
-
-impl Dtype {
-    pub fn from_name(name: &str) -> Result<Self, FormatError> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|dtype| dtype.name() == name)
-            .ok_or_else(|| FormatError::invalid(format!("unknown dtype {name:?}")))
-    }
-}
 
 /// One array.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +45,20 @@ impl Entry<'_> {
     pub fn bytes(&self) -> u64 {
         let size = self.dtype.size();
         self.shape().iter().fold(size, |n, &dim| n.saturating_mul(dim))
+    }
+
+    /// Refuse an array of another dtype or shape.
+    pub fn require(&self, dtype: Dtype, shape: &[u64]) -> Result<(), FormatError> {
+        if self.dtype == dtype && self.shape() == shape {
+            return Ok(());
+        }
+        Err(FormatError::invalid(format!(
+            "{} must be {} of shape {shape:?}; got {} of shape {:?}",
+            self.name,
+            dtype.name(),
+            self.dtype.name(),
+            self.shape()
+        )))
     }
 
     fn end(&self) -> u64 {
@@ -149,6 +118,11 @@ impl<'a> Header<'a> {
     pub fn find(&self, name: &str) -> Option<&Entry<'a>> {
         let found = self.entries.binary_search_by_key(&name, |e| e.name);
         self.entries.get(found.ok()?)
+    }
+
+    /// The array of this name, which has to be there.
+    pub fn needed(&self, name: &str) -> Result<&Entry<'a>, FormatError> {
+        self.find(name).ok_or_else(|| FormatError::invalid(format!("it lacks the array {name:?}")))
     }
 
     pub fn into_file_order(mut self) -> Vec<Entry<'a>> {

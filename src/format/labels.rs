@@ -2,20 +2,20 @@
 
 use std::cmp::Ordering;
 
-use super::document::{needed, require};
-use super::header::{Dtype, Entry, Header};
-use super::{FormatError, numbers};
+use crate::format::array::{Dtype, numbers};
+use crate::format::error::FormatError;
+use crate::format::header::{Entry, Header};
 
 /// Check labels of this dtype of NumPy's, and return how many there are.
 pub fn check_labels(header: &Header<'_>, name: &str, dtype: &str) -> Result<u64, FormatError> {
-    let entry = needed(header, name)?;
+    let entry = header.needed(name)?;
     let Some((stored, width)) = storage(dtype) else {
         return Err(FormatError::invalid(format!("{name} of dtype {dtype:?} cannot be stored")));
     };
     let count = entry.shape().first().copied().unwrap_or(0);
     match width {
-        Some(width) => require(entry, stored, &[count, width])?,
-        None => require(entry, stored, &[count])?,
+        Some(width) => entry.require(stored, &[count, width])?,
+        None => entry.require(stored, &[count])?,
     }
     if count == 0 {
         return Err(FormatError::invalid(format!("{name} is empty")));

@@ -182,8 +182,8 @@ impl Cost {
         )
     }
 
-    /// BP1 for some outputs of a row, times the row's `weight`, without the factor σ'(z^L) where [`needs_derivative`] says so:
-    /// from a^L and targets into `delta`.
+    /// BP1 for some outputs of a row, times the row's `weight`, without the factor σ'(z^L) where [`needs_derivative`]
+    /// says so: from a^L and targets into `delta`.
     ///
     /// [`needs_derivative`]: Cost::needs_derivative
     pub fn output_delta<T: Real>(

@@ -7,8 +7,7 @@ use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use crate::format::header::Dtype;
-use crate::format::{self, Array, FormatError};
+use crate::format::{self, Array, Dtype, FormatError};
 
 /// Bytes that one call of a file's method moves at most.
 const AT_ONCE: usize = 1 << 20;

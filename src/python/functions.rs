@@ -13,8 +13,7 @@ use crate::data::Input;
 use crate::error::Error;
 use crate::inspect::inspect;
 use crate::linalg::kernels::Real;
-use crate::network::Network;
-use crate::network::activation::{Activation, Output};
+use crate::network::{Activation, Network, Output};
 use crate::predict::{predict, predict_row};
 use crate::training::objective::Objective;
 

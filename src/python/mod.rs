@@ -1,4 +1,6 @@
-//! The native module `rustbp._core`: the only folder that names pyo3 or numpy.
+//! The native module `rustbp._core`: it converts, checks and calls, and is the only folder that names pyo3 or numpy.
+//!
+//! It imports all other rooms, and none imports it. Newcomers start with [`trainer`], the class that a fit works with.
 
 mod arrays;
 mod errors;
@@ -12,8 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::linalg::kernels::Isa;
-use crate::network::activation::{Activation, Output};
-use crate::network::cost::Cost;
+use crate::network::{Activation, Cost, Output};
 use crate::training::optimizer::Optimizer;
 
 /// Name of the instruction set chosen at run time.

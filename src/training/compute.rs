@@ -1,7 +1,7 @@
 //! What the matrix products of training multiply: the choice that is called `compute`.
 
 use crate::error::Error;
-use crate::linalg::kernels::{Isa, Real};
+use crate::linalg::kernels::{Isa, Real, Scalar};
 
 /// The one choice but None: products multiply bfloat16 numbers, see [`bfloat16`](crate::linalg::dense::bfloat16).
 const BFLOAT16: &str = "bfloat16";
@@ -43,8 +43,7 @@ mod tests {
     use crate::data::{Data, Input, Targets};
     use crate::linalg::kernels::bfloat16_model::is_exact;
     use crate::linalg::zeros::csr::{Csr, Indices};
-    use crate::network::Network;
-    use crate::network::activation::{Activation, Output};
+    use crate::network::{Activation, Network, Output};
     use crate::predict::predict;
     use crate::training::objective::Objective;
     use crate::training::optimizer::Optimizer;

@@ -1,17 +1,19 @@
 //! Cost and gradient over a whole data set, for optimizers that look at all of it.
 
-use crate::backprop::layouts::layouts;
+use crate::allocate::vector_of;
+use crate::backprop::layouts;
 use crate::data::{Data, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::linalg::memory::panels::Aligned;
 use crate::linalg::team;
-use crate::network::cost::Cost;
-use crate::network::{Network, vector_of};
-use crate::training::gradients::Goal;
-use crate::training::sharing::rounds::{
-    Loss, Pass, Squares, Workspaces, cut, rows_at_once, useful_threads,
-};
+use crate::network::{Cost, Network};
+use crate::training::gradient_step::Share;
+use crate::training::loss::{Loss, Squares};
+use crate::training::pass::Pass;
+use crate::training::sharing::by_rows::{self, Batch};
+use crate::training::sharing::work::{rows_at_once, useful_threads};
+use crate::training::sharing::workspaces::Workspaces;
 
 /// Cost, L2 penalty and the gradient of their sum over all rows as one batch, for optimizers that look at all data.
 pub struct Objective<T> {
@@ -83,31 +85,14 @@ impl<T: Real> Objective<T> {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
             self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
-            let mut cost = 0.0;
-            let mut done = 0;
-            while done < rows {
-                if stop() {
-                    return Ok(None);
-                }
-                let part = all.slice(done, at_once.min(rows - done));
-                let parameters = self.parameters.as_mut_slice();
-                let workspaces = &mut self.workspaces;
-                pass.first_round(team, parameters, part, workspaces);
-                cost += workspaces.cost();
-                let mut shares = cut(
-                    &self.network,
-                    workspaces.ends(),
-                    parameters,
-                    [&mut [], &mut []],
-                    self.gradient.as_mut_slice(),
-                    &mut [],
-                );
-                let goal = Goal { adds: done > 0, update: None };
-                done += part.len();
-                let next = all.slice(done, at_once.min(rows - done));
-                pass.second_round(team, workspaces, &mut shares, goal, next);
-            }
-            Ok(Some(cost))
+            let parameters = &mut Share {
+                gradient: self.gradient.as_mut_slice(),
+                ..Share::of_all(network, self.parameters.as_mut_slice())
+            };
+            let batch = Batch { rows: all, next: all.slice(rows, 0), at_once };
+            let workspaces = &mut self.workspaces;
+            let cost = by_rows::batch(pass, team, workspaces, parameters, batch, None, &mut stop);
+            Ok(cost)
         })?;
         let Some(cost) = cost else { return Ok(None) };
         let scale = T::of(1.0 / weight);

@@ -6,7 +6,6 @@ After each the model has to predict, and to take another fit.
     python tests/torture/interrupts.py --quick | --full
 """
 
-import argparse
 import os
 import signal
 import sys
@@ -15,6 +14,7 @@ import time
 import warnings
 
 import numpy as np
+import sizes
 
 from rustbp import MLPRegressor, backprop
 
@@ -99,11 +99,7 @@ def interrupted_calls(count, rng, X, y):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    size = parser.add_mutually_exclusive_group(required=True)
-    for name, count in COUNT.items():
-        size.add_argument(f"--{name}", dest="count", action="store_const", const=count)
-    count = parser.parse_args().count
+    count = sizes.parser(__doc__, **COUNT).parse_args().size
     rng = np.random.default_rng(0)
     X = rng.standard_normal((200_000, 300), dtype=np.float32)
     y = X[:, 0].copy()

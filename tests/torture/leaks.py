@@ -3,7 +3,6 @@
 python tests/torture/leaks.py --quick | --full
 """
 
-import argparse
 import gc
 import os
 import signal
@@ -13,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import sizes
 
 from rustbp import MLPClassifier, MLPRegressor, _core
 
@@ -90,11 +90,7 @@ def fail(i):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    size = parser.add_mutually_exclusive_group(required=True)
-    for name, counts in COUNTS.items():
-        size.add_argument(f"--{name}", dest="counts", action="store_const", const=counts)
-    counts = parser.parse_args().counts
+    counts = sizes.parser(__doc__, **COUNTS).parse_args().size
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     signal.signal(signal.SIGALRM, raise_interrupt)

@@ -3,7 +3,6 @@
 python tests/torture/processes.py --quick | --full
 """
 
-import argparse
 import concurrent.futures
 import multiprocessing
 import multiprocessing.dummy
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import sizes
 from sklearn.model_selection import GridSearchCV
 
 from rustbp import MLPClassifier, MLPRegressor
@@ -299,10 +299,7 @@ QUICK = (fork, spawn, predictions, no_deadlock)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--quick", dest="full", action="store_false")
-    size.add_argument("--full", action="store_true")
+    parser = sizes.parser(__doc__, quick=False, full=True)
     parser.add_argument("--only", choices=[check.__name__ for check in CHECKS])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -310,9 +307,9 @@ def main():
     failed = False
     for check in CHECKS:
         if check.__name__ == options.only or (
-            options.only is None and (options.full or check in QUICK)
+            options.only is None and (options.size or check in QUICK)
         ):
-            good, text = check(options.full)
+            good, text = check(options.size)
             print(f"{'' if good else 'FAILED '}{text}", flush=True)
             failed |= not good
     return failed

@@ -4,7 +4,6 @@ pickle in the middle of training.
     python tests/torture/same_result.py --quick | --full
 """
 
-import argparse
 import hashlib
 import pickle
 import sys
@@ -12,6 +11,7 @@ import time
 import warnings
 
 import numpy as np
+import sizes
 from scipy import sparse
 
 from rustbp import MLPClassifier, MLPRegressor
@@ -66,11 +66,7 @@ def through_pickle(estimator, X, y, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    size = parser.add_mutually_exclusive_group(required=True)
-    for name, repeats in REPEATS.items():
-        size.add_argument(f"--{name}", dest="repeats", action="store_const", const=repeats)
-    repeats = parser.parse_args().repeats
+    repeats = sizes.parser(__doc__, **REPEATS).parse_args().size
     warnings.simplefilter("ignore")
     started = time.perf_counter()
     fits, bad = 0, []

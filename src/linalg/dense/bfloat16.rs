@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A lane therefore holds a [`Pair`]: two consecutive terms of the sum. What was one row of a panel is two rows now, and
-//! the tile, its blocking and its prefetching stay those of [`product`](crate::linalg::dense::product): 16 rows x 16 columns, each step one
+//! the tile, its blocking and its prefetching stay those of [`tile`](crate::linalg::dense::tile): 16 rows x 16 columns, each step one
 //! load of 16 pairs of the right matrix and one broadcast pair of each row of the left one, at twice the terms a step.
 //!
 //! | product | terms along | left matrix | right matrix |
@@ -25,115 +25,8 @@
 //! Rounding is to nearest, ties to even; numbers beyond the largest bfloat16 number (3.39e38) become infinite, which ends,
 //! as any overflow does, in parameters that are not finite; denormal numbers count as zero.
 
-use crate::linalg::dense::product::ROWS_AHEAD;
-use crate::linalg::kernels::operands::Operands;
-use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
-use crate::linalg::memory::panels::{Panels, WIDTH};
-use crate::linalg::memory::prefetch::prefetch;
-
-/// Two bfloat16 numbers, consecutive terms of a sum: the first in the low half.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Pair(pub(in crate::linalg) u32);
-
-impl Pair {
-    /// The first number, and zero.
-    fn first(self) -> Self {
-        Self(self.0 & 0xffff)
-    }
-}
-
-/// A register of [`WIDTH`] pairs, for sums in registers `V` of as many numbers.
-pub trait PairRegister<V: Vector>: Copy {
-    fn broadcast(pair: Pair) -> Self;
-    /// # Safety
-    /// WIDTH pairs are readable at `p` (any alignment).
-    unsafe fn load(p: *const Pair) -> Self;
-    fn write(self, out: &mut [Pair; WIDTH]);
-    /// The pairs of a number of `first` and the number of `second` in the same lane.
-    fn interleave(first: V, second: V) -> Self;
-    /// The pairs of neighbours in `first`, then those in `second`.
-    fn neighbours(first: V, second: V) -> Self;
-    /// `sum` + the products of both numbers of each pair.
-    fn dot(self, other: Self, sum: V) -> V;
-}
-
-/// [`Operands`] from a register of pairs.
-#[derive(Clone, Copy)]
-pub struct Pairs<P>(P);
-
-impl<V: Vector, P: PairRegister<V>> Operands<V> for Pairs<P> {
-    type Lane = Pair;
-    const TERMS: usize = 2;
-
-    #[inline(always)]
-    fn broadcast(pair: Pair) -> Self {
-        Self(P::broadcast(pair))
-    }
-
-    #[inline(always)]
-    unsafe fn load(p: *const Pair) -> Self {
-        // SAFETY: the caller vouches for the lanes.
-        Self(unsafe { P::load(p) })
-    }
-
-    #[inline(always)]
-    fn multiply_add(self, other: Self, sum: V) -> V {
-        self.0.dot(other.0, sum)
-    }
-
-    #[inline(always)]
-    fn columns<'a>(matrix: &'a Panels<V::Scalar>, pairs: &'a mut Panels<Pair>) -> &'a Panels<Pair> {
-        let (rows, cols) = (matrix.rows(), matrix.cols());
-        pairs.set_size(rows, cols.div_ceil(2));
-        for panel in 0..pairs.panel_count() {
-            let first = matrix.panel(2 * panel);
-            let is_last = 2 * panel + 1 == matrix.panel_count();
-            // An odd number of panels: what the missing one would hold is not read, and may be anything.
-            let second = if is_last { first } else { matrix.panel(2 * panel + 1) };
-            let (out, _) = pairs.panel_mut(panel).as_chunks_mut::<WIDTH>();
-            for (row, out) in out.iter_mut().enumerate() {
-                let at = row * WIDTH;
-                P::neighbours(V::read(first, at), V::read(second, at)).write(out);
-            }
-        }
-        if cols % 2 == 1 {
-            // What fills up a panel of activations is any number, and infinity times zero is not zero.
-            for row in 0..rows {
-                let last = pairs.get(row, cols / 2).first();
-                pairs.set(row, cols / 2, last);
-            }
-        }
-        pairs
-    }
-
-    #[inline(always)]
-    fn rows<'a>(panel: &'a [V::Scalar], pairs: &'a mut [Pair]) -> &'a [Pair] {
-        let rows = panel.len() / WIDTH;
-        let pairs = &mut pairs[..rows.div_ceil(2) * WIDTH];
-        let (two_rows, rest) = panel.as_chunks::<{ 2 * WIDTH }>();
-        let (out, _) = pairs.as_chunks_mut::<WIDTH>();
-        for (two, out) in two_rows.iter().zip(out.iter_mut()) {
-            prefetch(two.as_ptr().wrapping_add(ROWS_AHEAD * WIDTH));
-            prefetch(two.as_ptr().wrapping_add((ROWS_AHEAD + 1) * WIDTH));
-            P::interleave(V::read(two, 0), V::read(two, WIDTH)).write(out);
-        }
-        if let Some(out) = out.get_mut(two_rows.len()) {
-            P::interleave(V::read(rest, 0), V::zero()).write(out);
-        }
-        pairs
-    }
-
-    #[inline(always)]
-    fn kept<'a>(
-        _matrix: &'a Panels<V::Scalar>,
-        pairs: Option<&'a Panels<Pair>>,
-        panel: usize,
-    ) -> &'a [Pair] {
-        debug_assert!(pairs.is_some(), "a workspace without pairs");
-        pairs.map_or(&[], |pairs| pairs.panel(panel))
-    }
-}
+use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
+use crate::linalg::memory::panels::Panels;
 
 /// Matrices with their rows in pairs, kept for the products that sum over the rows.
 #[derive(Default)]
@@ -180,9 +73,9 @@ impl<T: Real> Kernel<T> for Keep<'_, T> {
 mod tests {
     use super::*;
     use crate::backprop::NOTHING;
-    use crate::linalg::dense::product::{Layer, Scratch, affine, outer, transposed};
+    use crate::linalg::dense::{Layer, Scratch, affine, outer, transposed};
     use crate::linalg::kernels::bfloat16_model::{self as model, rounded};
-    use crate::linalg::memory::panels::{panel_cols, panel_count};
+    use crate::linalg::memory::panels::{WIDTH, panel_cols, panel_count};
 
     /// A fixed sequence of bits (SplitMix64).
     struct Bits(u64);

@@ -4,7 +4,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::linalg::dense::bfloat16::{Pair, PairRegister, Pairs};
+use crate::linalg::kernels::bfloat16::{PairRegister, Pairs};
+use crate::linalg::kernels::operands::Pair;
 use crate::linalg::kernels::vector::Vector;
 use crate::linalg::kernels::x86::{transpose_f32, x86_vector};
 use crate::linalg::memory::panels::WIDTH;

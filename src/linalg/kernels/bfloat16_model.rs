@@ -2,7 +2,8 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::linalg::dense::bfloat16::{Pair, PairRegister, Pairs};
+use crate::linalg::kernels::bfloat16::{PairRegister, Pairs};
+use crate::linalg::kernels::operands::Pair;
 use crate::linalg::kernels::portable::portable;
 use crate::linalg::kernels::vector::Vector;
 use crate::linalg::memory::panels::WIDTH;

@@ -2,8 +2,13 @@
 
 use std::sync::OnceLock;
 
-use crate::linalg::kernels::real::Real;
+#[cfg(test)]
+use crate::linalg::kernels::bfloat16_model;
+use crate::linalg::kernels::portable;
+use crate::linalg::kernels::scalar::Scalar;
 use crate::linalg::kernels::vector::Vector;
+#[cfg(target_arch = "x86_64")]
+use crate::linalg::kernels::{avx2, avx512, avx512bf16};
 
 /// An instruction set that this program has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +18,8 @@ pub enum Isa {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// AVX-512 with matrix products of bfloat16 numbers, only where asked for: see [`bfloat16`](crate::linalg::dense::bfloat16).
+    /// AVX-512 with matrix products of bfloat16 numbers, only where asked for: see
+    /// [`bfloat16`](crate::linalg::dense::bfloat16).
     #[cfg(target_arch = "x86_64")]
     Bfloat16,
     /// The same in plain arithmetic.
@@ -115,44 +121,72 @@ impl Isa {
 ///
 /// `run` and all that it calls with a `V` has to be `#[inline(always)]`, without closures over a `V`: only what is inlined
 /// into the function that enables the instruction set is compiled for it.
-pub trait Kernel<T: Real> {
+pub trait Kernel<T: Scalar> {
     type Output;
     fn run<V: Vector<Scalar = T>>(self) -> Self::Output;
+}
+
+/// f32 or f64: the numbers that every instruction set has registers for.
+///
+/// Which registers these are is known in this file alone, so that nothing can run on one that the processor lacks.
+pub trait Real: Scalar {
+    #[doc(hidden)]
+    fn run_on<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output;
 }
 
 /// Run a kernel on `isa`, or on the portable path where the processor lacks it.
 #[inline]
 pub fn dispatch<T: Real, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
-    match isa {
-        #[cfg(test)]
-        Isa::Bfloat16Model => kernel.run::<T::Bfloat16Model>(),
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the function enables, as asked just here.
-        Isa::Bfloat16 if isa.available() => unsafe { run_bfloat16(kernel) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: the processor has what the function enables, as asked just here.
-        Isa::Avx512 if isa.available() => unsafe { run_avx512(kernel) },
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: as above.
-        Isa::Avx2 if isa.available() => unsafe { run_avx2(kernel) },
-        _ => kernel.run::<T::Portable>(),
-    }
+    T::run_on(isa, kernel)
 }
+
+macro_rules! registers {
+    ($number:ty: $portable:ty, $avx2:ty, $avx512:ty, $bfloat16:ty, model $model:ty) => {
+        impl Real for $number {
+            #[inline]
+            fn run_on<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output {
+                match isa {
+                    #[cfg(test)]
+                    Isa::Bfloat16Model => kernel.run::<$model>(),
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: the processor has what the function enables, as asked just here.
+                    Isa::Bfloat16 if isa.available() => unsafe {
+                        run_bfloat16::<$bfloat16, K>(kernel)
+                    },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: as above.
+                    Isa::Avx512 if isa.available() => unsafe { run_avx512::<$avx512, K>(kernel) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: as above.
+                    Isa::Avx2 if isa.available() => unsafe { run_avx2::<$avx2, K>(kernel) },
+                    _ => kernel.run::<$portable>(),
+                }
+            }
+        }
+    };
+}
+
+registers! {
+    f32: portable::F32x4, avx2::F32x8, avx512::F32x16, avx512bf16::F32x16,
+    model bfloat16_model::F32x16
+}
+// There are no matrix products of bfloat16 numbers for f64.
+registers! { f64: portable::F64x2, avx2::F64x4, avx512::F64x8, avx512::F64x8, model portable::F64x2 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn run_avx2<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
-    kernel.run::<T::Avx2>()
+fn run_avx2<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
+    kernel.run::<V>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
-fn run_avx512<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
-    kernel.run::<T::Avx512>()
+fn run_avx512<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
+    kernel.run::<V>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512bf16,avx512bw,avx512f,avx512dq,avx2,fma")]
-fn run_bfloat16<T: Real, K: Kernel<T>>(kernel: K) -> K::Output {
-    kernel.run::<T::Bfloat16>()
+fn run_bfloat16<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
+    kernel.run::<V>()
 }

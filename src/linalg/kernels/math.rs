@@ -3,7 +3,7 @@
 //! All three reduce to e^r - 1 on |r| <= ln(2)/2, where x = n ln 2 + r (Cody and Waite's reduction in two parts) and the
 //! Taylor polynomial has a relative error below half an ULP.
 
-use crate::linalg::kernels::real::Real;
+use crate::linalg::kernels::scalar::Scalar;
 use crate::linalg::kernels::vector::Vector;
 
 /// Largest error of [`exp`] in units in the last place of a normal result.
@@ -60,9 +60,9 @@ pub fn tanh<V: Vector>(x: V) -> V {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::kernels::dispatch::{Isa, Kernel, dispatch};
+    use crate::linalg::kernels::dispatch::{Isa, Kernel, Real, dispatch};
     use crate::linalg::memory::panels::WIDTH;
-    use crate::network::activation::Activation;
+    use crate::network::Activation;
 
     struct Apply<'a, T>(Activation, &'a mut [T]);
 

@@ -2,11 +2,12 @@
 //!
 //! It imports [`memory`](super::memory). Newcomers start with [`vector`], the interface between arithmetic and processor.
 
+pub mod bfloat16;
 pub mod denormals;
 pub mod dispatch;
 pub mod math;
 pub mod operands;
-pub mod real;
+pub mod scalar;
 pub mod vector;
 
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use dispatch::{Isa, Kernel, dispatch};
-pub use real::Real;
-pub use vector::Vector;
+pub use dispatch::{Isa, Kernel, Real, dispatch};
+pub use operands::{Operands, Pair};
+pub use scalar::Scalar;
+pub use vector::{Lane, Vector};

@@ -67,7 +67,8 @@ macro_rules! portable {
             }
         }
 
-        impl Vector for $name {
+        // SAFETY: LANES is that of the register type, of 16, 32 or 64 bytes; see `load` and `store`.
+        unsafe impl Vector for $name {
             type Scalar = $scalar;
             type Operands = $operands;
             const LANES: usize = $lanes;
@@ -80,7 +81,8 @@ macro_rules! portable {
 
             #[inline(always)]
             unsafe fn load(p: *const $scalar) -> Self {
-                // SAFETY: the caller vouches for LANES readable numbers; an array has no stricter alignment than its elements.
+                // SAFETY: the caller vouches for LANES readable numbers; an array has no stricter alignment than its
+                // elements.
                 Self(unsafe { p.cast::<[$scalar; $lanes]>().read_unaligned() })
             }
 
@@ -134,7 +136,8 @@ macro_rules! portable {
 
             #[inline(always)]
             fn exp2_whole(self) -> Self {
-                const ROUNDER: $scalar = <$scalar as crate::linalg::kernels::real::Real>::ROUNDER;
+                const ROUNDER: $scalar =
+                    <$scalar as crate::linalg::kernels::scalar::Scalar>::ROUNDER;
                 self.map(|n| {
                     let low = (n + ROUNDER).to_bits() << $mantissa;
                     <$scalar>::from_bits(low.wrapping_add((1.0 as $scalar).to_bits()))

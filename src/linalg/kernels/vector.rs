@@ -1,20 +1,26 @@
 //! What a kernel may do with one register: the whole interface between the arithmetic and the instruction sets.
 //!
-//! Kernels, activations and optimizers are written once, generic over [`Vector`]. `portable.rs`, `avx2.rs` and `avx512.rs`
-//! implement it; [`dispatch`](crate::linalg::kernels::dispatch::dispatch) is the only place that picks one, after asking the processor.
+//! Kernels, activations and optimizers are written once, generic over [`Vector`]. `portable.rs`, `avx2.rs` and
+//! `avx512.rs` implement it; [`dispatch()`](crate::linalg::kernels::dispatch()) is the only place that picks one, after
+//! asking the processor.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use crate::linalg::kernels::operands::Operands;
-use crate::linalg::kernels::real::Real;
-use crate::linalg::memory::panels::{BLOCK, WIDTH};
+use crate::linalg::kernels::operands::{Operands, Pair};
+use crate::linalg::kernels::scalar::Scalar;
+use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH};
 
 /// A register of [`LANES`](Vector::LANES) numbers.
 ///
-/// Values of the x86 implementations come into being only inside a kernel that [`dispatch`](crate::linalg::kernels::dispatch::dispatch)
-/// runs, which it does only where the processor has the instructions; that is why the arithmetic is safe to call.
-/// All methods are `#[inline(always)]`, so that they end up inside the function that enables the instruction set.
-pub trait Vector:
+/// Values of the x86 implementations come into being only inside a kernel that [`dispatch()`] runs, which it does only where
+/// the processor has the instructions; that is why the arithmetic is safe to call. All methods are `#[inline(always)]`, so
+/// that they end up inside the function that enables the instruction set.
+///
+/// # Safety
+/// `LANES` divides [`WIDTH`], and numbers are read and written as `load` and `store` say.
+///
+/// [`dispatch()`]: crate::linalg::kernels::dispatch()
+pub unsafe trait Vector:
     Copy
     + Add<Output = Self>
     + Sub<Output = Self>
@@ -22,9 +28,9 @@ pub trait Vector:
     + Div<Output = Self>
     + Neg<Output = Self>
 {
-    type Scalar: Real;
+    type Scalar: Scalar;
     /// What matrix products multiply for sums in these registers.
-    type Operands: Operands<Self>;
+    type Operands: Operands<Self::Scalar, Self>;
     const LANES: usize;
     /// How many accumulators a tile may hold without spilling registers to memory.
     const MAX_ACCUMULATORS: usize;
@@ -88,5 +94,52 @@ pub trait Vector:
         assert!(start + Self::LANES <= slice.len());
         // SAFETY: the assertion above keeps the write inside the slice.
         unsafe { self.store(slice.as_mut_ptr().add(start)) }
+    }
+}
+
+/// What a lane holds that is multiplied for sums in `V`.
+pub type Lane<V> = <<V as Vector>::Operands as Operands<<V as Vector>::Scalar, V>>::Lane;
+
+/// Numbers as they are.
+impl<V: Vector> Operands<V::Scalar, V> for V {
+    type Lane = V::Scalar;
+    const TERMS: usize = 1;
+
+    #[inline(always)]
+    fn broadcast(lane: V::Scalar) -> Self {
+        V::splat(lane)
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const V::Scalar) -> Self {
+        // SAFETY: the caller vouches for the lanes.
+        unsafe { <V as Vector>::load(p) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, other: Self, sum: V) -> V {
+        self.mul_add(other, sum)
+    }
+
+    #[inline(always)]
+    fn columns<'a>(
+        matrix: &'a Panels<V::Scalar>,
+        _pairs: &'a mut Panels<Pair>,
+    ) -> &'a Panels<V::Scalar> {
+        matrix
+    }
+
+    #[inline(always)]
+    fn rows<'a>(panel: &'a [V::Scalar], _pairs: &'a mut [Pair]) -> &'a [V::Scalar] {
+        panel
+    }
+
+    #[inline(always)]
+    fn kept<'a>(
+        matrix: &'a Panels<V::Scalar>,
+        _pairs: Option<&'a Panels<Pair>>,
+        panel: usize,
+    ) -> &'a [V::Scalar] {
+        matrix.panel(panel)
     }
 }

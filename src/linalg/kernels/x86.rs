@@ -65,7 +65,8 @@ macro_rules! x86_vector {
             }
         }
 
-        impl Vector for $name {
+        // SAFETY: LANES is that of the register type, of 16, 32 or 64 bytes; see `load` and `store`.
+        unsafe impl Vector for $name {
             type Scalar = $scalar;
             type Operands = $operands;
             const LANES: usize = $lanes;
@@ -154,7 +155,7 @@ macro_rules! x86_vector {
             #[inline(always)]
             fn exp2_whole(self) -> Self {
                 let $low = (self
-                    + Self::splat(<$scalar as crate::linalg::kernels::real::Real>::ROUNDER))
+                    + Self::splat(<$scalar as crate::linalg::kernels::scalar::Scalar>::ROUNDER))
                 .0;
                 // SAFETY: see the macro.
                 Self(unsafe { $exp2 })

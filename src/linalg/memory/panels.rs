@@ -5,7 +5,6 @@
 //! to be computed on without masks. Their contents: zero in parameters, gradients and errors; any finite number in
 //! activations, where they meet only those zeros.
 
-use crate::linalg::kernels::{Real, Vector};
 use crate::linalg::memory::prefetch::{LINE, prefetch};
 
 /// Columns of a panel: one cache line of f32, two of f64.
@@ -172,35 +171,6 @@ impl<T: Copy + Default> Panels<T> {
         }
         if !rest.is_empty() {
             rest.copy_from_slice(&self.data.0[whole * self.stride + row].0[..rest.len()]);
-        }
-    }
-}
-
-impl<T: Real> Panels<T> {
-    /// The transpose of the rows from `row` on of one panel, of as many of WIDTH as there are, and zeros.
-    #[inline(always)]
-    pub fn transpose_to<V: Vector<Scalar = T>>(&self, panel: usize, row: usize, out: &mut [T]) {
-        let rows = &self.panel(panel)[row * WIDTH..];
-        if let Some(block) = rows.get(..BLOCK) {
-            V::transpose(block, out);
-        } else {
-            let mut block = [T::ZERO; BLOCK];
-            block[..rows.len()].copy_from_slice(rows);
-            V::transpose(&block, out);
-        }
-    }
-
-    /// The reverse of [`transpose_to`](Self::transpose_to).
-    #[inline(always)]
-    pub fn transpose_from<V: Vector<Scalar = T>>(&mut self, panel: usize, row: usize, from: &[T]) {
-        let rows = &mut self.panel_mut(panel)[row * WIDTH..];
-        if let Some(block) = rows.get_mut(..BLOCK) {
-            V::transpose(from, block);
-        } else {
-            let mut block = [T::ZERO; BLOCK];
-            V::transpose(from, &mut block);
-            let len = rows.len();
-            rows.copy_from_slice(&block[..len]);
         }
     }
 }

@@ -3,6 +3,9 @@
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
 
+/// How far ahead rows of a panel are asked for: the processor's own prefetching stops at the end of each page.
+pub const ROWS_AHEAD: usize = 12;
+
 /// Ask for the cache line at `p`, which may be any address: a prefetch never faults.
 #[inline(always)]
 pub fn prefetch<T>(p: *const T) {

@@ -1,13 +1,14 @@
 //! The columns of a few rows of X in which some row has a number: of an X with many zeros, about half.
 //!
-//! With few rows the lists that [`sparse`](crate::linalg::zeros::sparse) goes through would be too short to pay. Here a column counts in all
-//! rows or in none, so that the tiles are those of [`product`](crate::linalg::dense::product), which leave out columns: forward as steps of
-//! their sums, in BP4 as rows of the gradient. The results are the same.
+//! With few rows the lists that [`sparse`](crate::linalg::zeros::sparse) goes through would be too short to pay. Here a
+//! column counts in all rows or in none, so that the tiles are those of the [dense](crate::linalg::dense) products, which
+//! leave out columns: forward as steps of their sums, in BP4 as rows of the gradient. The results are the same.
 
 use std::ops::Range;
 
-use crate::linalg::dense::product::{Epilogue, Layer, Tiles, cover};
-use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::dense::tile::{Tiles, cover};
+use crate::linalg::dense::{Epilogue, Layer};
+use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH, panel_cols};
 use crate::linalg::memory::prefetch::prefetch;
 use crate::linalg::zeros::bits::take_lowest;
@@ -263,7 +264,7 @@ impl<V: Vector> Tiles for OuterTiles<'_, V> {
 mod tests {
     use super::*;
     use crate::backprop::NOTHING;
-    use crate::linalg::dense::product::{self, Scratch};
+    use crate::linalg::dense::{self, Scratch};
     use crate::linalg::memory::panels::panel_count;
 
     struct Outer<'a, T> {
@@ -311,7 +312,7 @@ mod tests {
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
         let mut scratch = Scratch::new(isa, rows, cols, neurons).unwrap();
-        product::affine(isa, &a, layer, &mut scratch, &mut z[0], NOTHING);
+        dense::affine(isa, &a, layer, &mut scratch, &mut z[0], NOTHING);
         affine(isa, x, layer, &mut z[1], NOTHING);
         for i in 0..rows {
             for n in 0..neurons {

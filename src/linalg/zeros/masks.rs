@@ -1,7 +1,7 @@
 //! Which numbers of a matrix in panels are not zero, as bits: for layers that a rectifier sets to zero in large part.
 //!
-//! Numbers stay where they are. A word of 64 bits says which of 64 columns of a row are to be multiplied, and another which of
-//! 64 rows of a column: the right matrix's rows for one word stay in the L1 cache for all lists.
+//! Numbers stay where they are. A word of 64 bits says which of 64 columns of a row are to be multiplied, and another
+//! which of 64 rows of a column: the right matrix's rows for one word stay in the L1 cache for all lists.
 
 use std::marker::PhantomData;
 

@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use crate::linalg::dense::product::{Epilogue, Layer};
-use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
+use crate::linalg::dense::{Epilogue, Layer};
+use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH, panel_count};
 use crate::linalg::zeros::bits::BITS;
 
@@ -92,8 +92,8 @@ struct Rows<T> {
     stride: usize,
 }
 
-/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over the terms of list i, as many registers wide, in panels;
-/// `init` is None where sums go on from what `out` holds, and one row for all otherwise.
+/// Row i of `out` = row i of `init` + Σ value · (row `at` of `right`) over the terms of list i, as many registers wide,
+/// in panels; `init` is None where sums go on from what `out` holds, and one row for all otherwise.
 ///
 /// # Safety
 /// In each panel that a register belongs to: `right` is readable at every row that a term names, `init` at one row, `out` is
@@ -231,7 +231,7 @@ pub fn outer<V: Vector>(
 mod tests {
     use super::*;
     use crate::backprop::NOTHING;
-    use crate::linalg::dense::product;
+    use crate::linalg::dense;
     use crate::linalg::zeros::entries::Entries;
     use crate::linalg::zeros::masks::{Masked, Masks};
 
@@ -371,8 +371,8 @@ mod tests {
                 x.push_dense(isa, &row, row.as_ptr());
             }
             let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
-            let mut scratch = product::Scratch::new(isa, rows, cols, neurons).unwrap();
-            product::affine(isa, &dense, layer, &mut scratch, &mut z[0], NOTHING);
+            let mut scratch = dense::Scratch::new(isa, rows, cols, neurons).unwrap();
+            dense::affine(isa, &dense, layer, &mut scratch, &mut z[0], NOTHING);
             affine(isa, &x, layer, &mut z[1], NOTHING);
             for i in 0..rows {
                 for n in 0..neurons {

@@ -1,25 +1,27 @@
 //! Epochs of small batches with many inputs, where the first layer is nearly all of the network.
 //!
 //! Its weights are then far more than the numbers of a batch, and threads that shared out the rows would have to exchange
-//! half of them after every update. Here they share out its neurons: each thread takes in all rows, goes forward with its own
-//! neurons and updates their weights, which no other thread ever sees. The rest of the network, which is little, is the
-//! leader's work between two meetings. Every sum is the same as in [`rounds`](crate::training::sharing::rounds), and so are the results.
+//! half of them after every update. Here they share out its neurons: each thread takes in all rows, goes forward with its
+//! own neurons and updates their weights, which no other thread ever sees. The rest of the network, which is little, is
+//! the leader's work between two meetings. Every sum is the same as in [`by_rows`](crate::training::sharing::by_rows), and
+//! so are the results.
 
 use std::ops::Range;
 
 use arrayvec::ArrayVec;
 
 use crate::backprop::{activations, backward, forward_from, take_in};
-use crate::data::{Ahead, Data, Layout, Rows};
+use crate::data::{Ahead, Data, Layout, Rows, work_per_row};
 use crate::error::Error;
-use crate::linalg::dense::product::Layer;
+use crate::linalg::dense::Layer;
 use crate::linalg::kernels::{Real, dispatch};
 use crate::linalg::memory::panels::{Aligned, panel_count};
 use crate::linalg::team::{self, MAX_THREADS, Team};
 use crate::network::Network;
-use crate::training::gradients::{Goal, Gradients, Scale, Share};
+use crate::training::gradient_step::{GradientStep, Scale, Share, Step};
+use crate::training::loss::Loss;
 use crate::training::optimizer::{MAX_SLOTS, Update};
-use crate::training::sharing::rounds::{Loss, cut};
+use crate::training::sharing::shares::cut;
 use crate::training::trainer::{Epoch, Trainer};
 
 /// The first layer is worth sharing out by neurons where it has so many times the work of the others ...
@@ -29,138 +31,142 @@ const INPUTS_PER_ROW: usize = 16;
 /// Multiplications that are worth a second thread: some five microseconds.
 const WORK_PER_THREAD: usize = 1 << 18;
 
-impl<T: Real> Trainer<T> {
-    /// Threads that the neurons of the first layer keep busy; 1 where this is not the way to share out the work.
-    pub(in crate::training) fn threads_by_neurons(
-        &self,
-        layouts: &[Layout],
-        batch_size: usize,
-        allowed: usize,
-    ) -> usize {
-        let sizes = self.network.sizes();
-        let first = sizes[0].saturating_mul(sizes[1]);
-        let rest: usize = sizes[1..].windows(2).map(|s| s[0].saturating_mul(s[1])).sum();
-        if rest.saturating_mul(TIMES_THE_REST) > first
-            || batch_size.saturating_mul(INPUTS_PER_ROW) > sizes[0]
-            || layouts.iter().any(|layout| layout.is_of_lists())
-            || self.isa.multiplies_bfloat16()
-        {
-            return 1;
-        }
-        let work = self.network.work_per_row(&[]).saturating_mul(batch_size);
-        allowed.min(panel_count(sizes[1])).min(work / WORK_PER_THREAD).clamp(1, MAX_THREADS - 1)
+/// Threads that the neurons of the first layer keep busy; 1 where this is not the way to share out the work.
+pub(in crate::training) fn threads<T: Real>(
+    trainer: &Trainer<T>,
+    layouts: &[Layout],
+    batch_size: usize,
+    allowed: usize,
+) -> usize {
+    let sizes = trainer.network.sizes();
+    let first = sizes[0].saturating_mul(sizes[1]);
+    let rest: usize = sizes[1..].windows(2).map(|s| s[0].saturating_mul(s[1])).sum();
+    if rest.saturating_mul(TIMES_THE_REST) > first
+        || batch_size.saturating_mul(INPUTS_PER_ROW) > sizes[0]
+        || layouts.iter().any(|layout| layout.is_of_lists())
+        || trainer.isa.multiplies_bfloat16()
+    {
+        return 1;
     }
+    let work = work_per_row(&trainer.network, &[]).saturating_mul(batch_size);
+    allowed.min(panel_count(sizes[1])).min(work / WORK_PER_THREAD).clamp(1, MAX_THREADS - 1)
+}
 
-    /// See [`Trainer::epoch`].
-    pub(in crate::training) fn epoch_by_neurons(
-        &mut self,
-        data: &Data<'_, T>,
-        all: Rows<'_>,
-        batch_size: usize,
-        layouts: &[Layout],
-        threads: usize,
-        mut stop: impl FnMut() -> bool,
-    ) -> Result<Epoch, Error> {
-        team::with(threads, |team| {
-            // As many as there are, which is fewer where the system refused some; each has room for all rows.
-            let threads = team.threads();
-            let rows = batch_size.next_multiple_of(2) * threads;
-            self.workspaces.prepare(&self.network, &data.x, rows, threads, layouts, self.isa)?;
-            let shares = NeuronShares::new(&self.network, threads);
-            let mut total = Loss::default();
-            let mut first = 0;
-            let mut update = None;
-            loop {
-                let batch = all.slice(first, batch_size.min(all.len() - first));
-                // Or how the epoch ends, once the first layer has got its last update.
-                let weight = match batch.is_empty() {
-                    true => Err(Ok(Epoch::Finished(total.over(all.len())))),
-                    false if stop() => Err(Ok(Epoch::Stopped)),
-                    false => data.total_weight(batch).map_err(Err),
-                };
-                let rows = if weight.is_ok() { batch } else { batch.slice(0, 0) };
-                self.meet(team, data, rows, update, &shares);
-                let weight = match weight {
-                    Ok(weight) => weight,
-                    Err(end) => return end,
-                };
-                let next = self.next_update(weight);
-                let penalty = self.penalty(weight);
-                let cost = self.rest_of_batch(data, batch, next, &shares);
-                total.add(Loss { cost: cost / weight, penalty }, batch.len());
-                update = Some(next);
-                self.updates += 1;
-                first += batch.len();
-            }
-        })
-    }
+/// One epoch, see [`Trainer::epoch`].
+pub(in crate::training) fn epoch<T: Real>(
+    trainer: &mut Trainer<T>,
+    data: &Data<'_, T>,
+    all: Rows<'_>,
+    batch_size: usize,
+    layouts: &[Layout],
+    threads: usize,
+    mut stop: impl FnMut() -> bool,
+) -> Result<Epoch, Error> {
+    team::with(threads, |team| {
+        // As many as there are, which is fewer where the system refused some; each has room for all rows.
+        let threads = team.threads();
+        let rows = batch_size.next_multiple_of(2) * threads;
+        trainer.workspaces.prepare(
+            &trainer.network,
+            &data.x,
+            rows,
+            threads,
+            layouts,
+            trainer.isa,
+        )?;
+        let shares = NeuronShares::new(&trainer.network, threads);
+        let mut total = Loss::default();
+        let mut first = 0;
+        let mut update = None;
+        loop {
+            let batch = all.slice(first, batch_size.min(all.len() - first));
+            // Or how the epoch ends, once the first layer has got its last update.
+            let weight = match batch.is_empty() {
+                true => Err(Ok(Epoch::Finished(total.over(all.len())))),
+                false if stop() => Err(Ok(Epoch::Stopped)),
+                false => data.total_weight(batch).map_err(Err),
+            };
+            let rows = if weight.is_ok() { batch } else { batch.slice(0, 0) };
+            meet(trainer, team, data, rows, update, &shares);
+            let weight = match weight {
+                Ok(weight) => weight,
+                Err(end) => return end,
+            };
+            let next = trainer.next_update(weight);
+            let penalty = trainer.penalty(weight);
+            let cost = rest_of_batch(trainer, data, batch, next, &shares);
+            total.add(Loss { cost: cost / weight, penalty }, batch.len());
+            update = Some(next);
+            trainer.updates += 1;
+            first += batch.len();
+        }
+    })
+}
 
-    /// Each thread for its own neurons of the first layer: BP3, BP4 and `update` for the batch before, if there was one; then
-    /// forward with `rows`, if there are any.
-    fn meet(
-        &mut self,
-        team: &Team<'_>,
-        data: &Data<'_, T>,
-        rows: Rows<'_>,
-        update: Option<(Update<T>, Scale<T>)>,
-        neurons: &NeuronShares,
-    ) {
-        let (network, isa) = (&self.network, self.isa);
-        let mut shares =
-            neurons.cut(network, &mut self.parameters, &mut self.state, &mut self.squares);
-        let parts = shares.iter_mut().zip(&mut self.workspaces.each).zip(&neurons.panels);
-        let mut parts: ArrayVec<_, MAX_THREADS> = parts.collect();
-        team.each(&mut parts, |_, ((share, workspace), panels)| {
-            if update.is_some() {
-                let goal = Goal { adds: false, update };
-                let workspaces = std::slice::from_ref(&**workspace);
-                let ahead = Ahead::new(&data.x, rows);
-                dispatch(isa, Gradients { network, workspaces, share, goal, ahead });
-            }
-            if !rows.is_empty() {
-                take_in(isa, &data.x, rows, workspace);
-                let (fan_in, fan_out) = (network.sizes()[0], network.sizes()[1]);
-                let layer =
-                    Layer { fan_in, fan_out, first: panels.start, data: &*share.parameters };
-                activations(1, network, layer, isa, workspace);
-            }
-        });
-    }
+/// Each thread for its own neurons of the first layer: BP3, BP4 and `update` for the batch before, if there was one; then
+/// forward with `rows`, if there are any.
+fn meet<T: Real>(
+    trainer: &mut Trainer<T>,
+    team: &Team<'_>,
+    data: &Data<'_, T>,
+    rows: Rows<'_>,
+    update: Option<(Update<T>, Scale<T>)>,
+    neurons: &NeuronShares,
+) {
+    let (network, isa) = (&trainer.network, trainer.isa);
+    let mut shares =
+        neurons.cut(network, &mut trainer.parameters, &mut trainer.state, &mut trainer.squares);
+    let parts = shares.iter_mut().zip(&mut trainer.workspaces.each).zip(&neurons.panels);
+    let mut parts: ArrayVec<_, MAX_THREADS> = parts.collect();
+    team.each(&mut parts, |_, ((share, workspace), panels)| {
+        if update.is_some() {
+            let step = Step { accumulate: false, update };
+            let workspaces = std::slice::from_ref(&**workspace);
+            let ahead = Ahead::new(&data.x, rows);
+            dispatch(isa, GradientStep { network, workspaces, share, step, ahead });
+        }
+        if !rows.is_empty() {
+            take_in(isa, &data.x, rows, workspace);
+            let (fan_in, fan_out) = (network.sizes()[0], network.sizes()[1]);
+            let layer = Layer { fan_in, fan_out, first: panels.start, data: &*share.parameters };
+            activations(1, network, layer, isa, workspace);
+        }
+    });
+}
 
-    /// All but the first layer, which has its activations: forward, backward, BP3, BP4 and the update. Returns the cost.
-    fn rest_of_batch(
-        &mut self,
-        data: &Data<'_, T>,
-        batch: Rows<'_>,
-        update: (Update<T>, Scale<T>),
-        neurons: &NeuronShares,
-    ) -> f64 {
-        let (network, isa) = (&self.network, self.isa);
-        let Some((leader, members)) = self.workspaces.each.split_first_mut() else {
-            return 0.0;
-        };
-        for (member, panels) in members.iter().zip(&neurons.panels[1..]) {
-            for panel in panels.clone() {
-                leader.a[1].panel_mut(panel).copy_from_slice(member.a[1].panel(panel));
-            }
+/// All but the first layer, which has its activations: forward, backward, BP3, BP4 and the update. Returns the cost.
+fn rest_of_batch<T: Real>(
+    trainer: &mut Trainer<T>,
+    data: &Data<'_, T>,
+    batch: Rows<'_>,
+    update: (Update<T>, Scale<T>),
+    neurons: &NeuronShares,
+) -> f64 {
+    let (network, isa) = (&trainer.network, trainer.isa);
+    let Some((leader, members)) = trainer.workspaces.each.split_first_mut() else {
+        return 0.0;
+    };
+    for (member, panels) in members.iter().zip(&neurons.panels[1..]) {
+        for panel in panels.clone() {
+            leader.a[1].panel_mut(panel).copy_from_slice(member.a[1].panel(panel));
         }
-        let parameters = self.parameters.as_slice();
-        forward_from(2, network, parameters, isa, leader);
-        backward(network, parameters, isa, self.cost, data, batch, leader);
-        for (member, panels) in members.iter_mut().zip(&neurons.panels[1..]) {
-            for panel in panels.clone() {
-                member.delta[0].panel_mut(panel).copy_from_slice(leader.delta[0].panel(panel));
-            }
-        }
-        let workspaces = std::slice::from_ref(&*leader);
-        let mut shares =
-            neurons.cut(network, &mut self.parameters, &mut self.state, &mut self.squares);
-        if let Some(share) = shares.last_mut() {
-            let goal = Goal { adds: false, update: Some(update) };
-            dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
-        }
-        leader.costs().iter().sum()
     }
+    let parameters = trainer.parameters.as_slice();
+    forward_from(2, network, parameters, isa, leader);
+    backward(network, parameters, isa, trainer.cost, data, batch, leader);
+    for (member, panels) in members.iter_mut().zip(&neurons.panels[1..]) {
+        for panel in panels.clone() {
+            member.delta[0].panel_mut(panel).copy_from_slice(leader.delta[0].panel(panel));
+        }
+    }
+    let workspaces = std::slice::from_ref(&*leader);
+    let mut shares =
+        neurons.cut(network, &mut trainer.parameters, &mut trainer.state, &mut trainer.squares);
+    if let Some(share) = shares.last_mut() {
+        let step = Step { accumulate: false, update: Some(update) };
+        dispatch(isa, GradientStep { network, workspaces, share, step, ahead: Ahead::nothing() });
+    }
+    leader.costs().iter().sum()
 }
 
 /// The neurons of the first layer in whole panels, shared out among threads.
@@ -190,7 +196,8 @@ impl NeuronShares {
         squares: &'a mut [f64],
     ) -> ArrayVec<Share<'a, T>, MAX_THREADS> {
         let state = state.each_mut().map(Aligned::as_mut_slice);
-        cut(network, self.ends.iter().copied(), parameters.as_mut_slice(), state, &mut [], squares)
+        let whole = Share { state, squares, ..Share::of_all(network, parameters.as_mut_slice()) };
+        cut(network, whole, self.ends.iter().copied())
     }
 }
 
@@ -200,7 +207,7 @@ mod tests {
 
     use super::*;
     use crate::data::{Input, Targets};
-    use crate::network::activation::{Activation, Output};
+    use crate::network::{Activation, Output};
     use crate::training::optimizer::Optimizer;
 
     const ROWS: usize = 47;
@@ -278,7 +285,7 @@ mod tests {
             let cost = network.cost("log_loss").unwrap();
             let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false };
             let trainer = Trainer::new(network, parameters, cost, 0.0, plain, 0.1).unwrap();
-            trainer.threads_by_neurons(layouts, batch, 4)
+            super::threads(&trainer, layouts, batch, 4)
         };
         let threads = |sizes: &[usize], batch| {
             threads_with(sizes, batch, &vec![Layout::Panels; sizes.len() - 1])

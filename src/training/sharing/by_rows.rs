@@ -1,169 +1,110 @@
-//! Batches of a network with few parameters, where each of two threads takes half of the rows all the way to the gradient.
+//! Each thread goes forward and backward with its own rows of a batch, and then updates its own share of the parameters: the
+//! way of most networks, in two rounds of a [`team`](crate::linalg::team).
 //!
-//! In [`rounds`](crate::training::sharing::rounds) every thread needs the activations and errors of all rows for its share of BP4. Where those
-//! are more numbers than the parameters, moving them between processors takes longer than adding up the gradients of two
-//! halves. The results are to be the same on any number of threads: one alone, and more than two, take such a batch in two
-//! goes.
+//! In the first round each thread goes forward and backward with its own rows (BP1, BP2). In the second each thread does
+//! BP3, BP4 and the update for its own share of the parameters, over the rows of all. No sum is ever split between threads.
 
-use crate::data::{Data, Rows};
-use crate::error::Error;
+use std::time::Instant;
+
+use crate::backprop::{backward, forward};
+use crate::data::{Ahead, Rows};
 use crate::linalg::kernels::{Real, dispatch};
-use crate::linalg::memory::panels::Aligned;
 use crate::linalg::team::Team;
-use crate::network::Network;
-use crate::training::gradients::SumOfHalves;
-use crate::training::sharing::rounds::{Loss, Pass, WORK_PER_THREAD, cut};
-use crate::training::trainer::Trainer;
+use crate::training::gradient_step::{GradientStep, Scale, Share, Step};
+use crate::training::optimizer::Update;
+use crate::training::pass::Pass;
+use crate::training::sharing::shares::{RowShares, cut};
+use crate::training::sharing::workspaces::Workspaces;
 
-/// Threads, and halves of a batch.
-pub(in crate::training) const HALVES: usize = 2;
-/// The parameters are so many times fewer than the numbers that threads would exchange otherwise.
-const TIMES_FEWER: usize = 2;
-
-/// Whether the network has few parameters for batches of so many rows. It does not depend on the number of threads.
-pub(in crate::training) fn is_in_halves(network: &Network, rows: usize) -> bool {
-    let sizes = network.sizes();
-    let (a, delta) = (&sizes[1..network.depth()], &sizes[1..]);
-    let numbers_per_row: usize = a.iter().chain(delta).sum();
-    network.packed_len().saturating_mul(TIMES_FEWER) <= rows.saturating_mul(numbers_per_row)
-        && network.work_per_row(&[]).saturating_mul(rows) >= HALVES * WORK_PER_THREAD
+/// A mini-batch, the one after it, and how many rows are taken at once.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    pub rows: Rows<'a>,
+    pub next: Rows<'a>,
+    pub at_once: usize,
 }
 
-/// Rows of the first half, which has whole pairs: a product of bfloat16 numbers sums over two rows at a time.
-pub(in crate::training) fn half(rows: usize) -> usize {
-    rows.min(2 * rows.div_ceil(2 * HALVES))
-}
-
-fn half_of(batch: Rows<'_>, thread: usize) -> Rows<'_> {
-    let middle = half(batch.len());
-    match thread {
-        0 => batch.slice(0, middle),
-        _ => batch.slice(middle, batch.len() - middle),
-    }
-}
-
-impl<T: Real> Trainer<T> {
-    /// See [`Trainer::batch`].
-    pub(in crate::training) fn batch_by_rows(
-        &mut self,
-        team: &Team<'_>,
-        data: &Data<'_, T>,
-        [batch, next]: [Rows<'_>; 2],
-        stop: &mut impl FnMut() -> bool,
-    ) -> Result<Option<Loss>, Error> {
-        let weight = data.total_weight(batch)?;
+/// Forward, backward, BP3, BP4 and the update of one batch: its cost, or None when asked to stop. Without an update the sums
+/// are kept.
+pub fn batch<T: Real>(
+    pass: Pass<'_, '_, T>,
+    team: &Team<'_>,
+    workspaces: &mut Workspaces<T>,
+    parameters: &mut Share<'_, T>,
+    Batch { rows: all, next, at_once }: Batch<'_>,
+    update: Option<(Update<T>, Scale<T>)>,
+    stop: &mut impl FnMut() -> bool,
+) -> Option<f64> {
+    let mut cost = 0.0;
+    let mut done = 0;
+    while done < all.len() {
         if stop() {
-            return Ok(None);
+            return None;
         }
-        let penalty = self.penalty(weight);
-        let update = self.next_update(weight);
-
-        let network = &self.network;
-        let pass = Pass { network, isa: self.isa, cost: self.cost, data };
-        let parameters = self.parameters.as_slice();
-        let (first, second) = self.gradient.as_mut_slice().split_at_mut(network.packed_len());
-        let [one, other] = self.workspaces.each.as_mut_slice() else {
-            debug_assert!(false, "a workspace for each of two threads");
-            return Ok(None);
-        };
-        let mut halves = [(one, &mut *first, 0.0), (other, &mut *second, 0.0)];
-        team.each(&mut halves, |thread, (workspace, sums, cost)| {
-            let rows = [batch, next].map(|batch| half_of(batch, thread));
-            *cost = pass.gradient(parameters, rows, workspace, sums, false);
-        });
-        let cost: f64 = halves.iter().map(|(_, _, cost)| cost).sum();
-
-        let blocks = network.block_count();
-        let mut shares = cut(
-            network,
-            [blocks / HALVES, blocks].into_iter(),
-            self.parameters.as_mut_slice(),
-            self.state.each_mut().map(Aligned::as_mut_slice),
-            first,
-            &mut self.squares,
-        );
-        let (isa, second) = (self.isa, &*second);
-        team.each(&mut shares, |_, share| {
-            dispatch(isa, SumOfHalves { network, second, share, update });
-        });
-        self.updates += 1;
-        Ok(Some(Loss { cost: cost / weight, penalty }))
+        let rows = all.slice(done, at_once.min(all.len() - done));
+        pass.first_round(team, parameters.parameters, rows, workspaces);
+        cost += workspaces.cost();
+        let accumulate = done > 0;
+        done += rows.len();
+        let is_last = done == all.len();
+        let next = if is_last { next } else { all.slice(done, all.len() - done) };
+        let next = next.slice(0, at_once.min(next.len()));
+        let step = Step { accumulate, update: update.filter(|_| is_last) };
+        let mut shares = cut(pass.network, parameters.reborrow(), workspaces.ends());
+        pass.second_round(team, workspaces, &mut shares, step, next);
     }
+    Some(cost)
 }
 
-#[cfg(test)]
-mod tests {
-    use ndarray::{Array1, Array2};
-
-    use super::*;
-    use crate::data::{Input, Targets};
-    use crate::network::activation::{Activation, Output};
-    use crate::training::optimizer::Optimizer;
-    use crate::training::trainer::Epoch;
-
-    const COLS: usize = 48;
-    const SIZES: [usize; 4] = [COLS, 70, 40, 3];
-
-    /// Parameters, state and loss after two epochs in batches of 150.
-    fn train<T: Real>(rows: usize, threads: usize, weights: Option<&Array1<T>>) -> (Vec<T>, Epoch) {
-        let network = Network::new(&SIZES, Activation::Relu, Output::Softmax).unwrap();
-        assert!(is_in_halves(&network, 150));
-        let vector: Vec<T> = (0..network.parameter_count())
-            .map(|i| T::of(((i * 7919 % 97) as f64 - 45.0) / 300.0))
-            .collect();
-        let mut parameters = network.zeros().unwrap();
-        network.pack_vector(&vector, parameters.as_mut_slice());
-        let cost = network.cost("log_loss").unwrap();
-        let adam = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
-        let mut trainer = Trainer::new(network, parameters, cost, 0.1, adam, 0.01).unwrap();
-        let x = Array2::from_shape_fn((rows, COLS), |(i, j)| match (i + j) % 3 {
-            0 => T::ZERO,
-            _ => T::of(((i * 31 + j * 7) % 23) as f64 / 23.0),
+impl<T: Real> Pass<'_, '_, T> {
+    /// First round: each thread goes forward and backward with its own rows.
+    fn first_round(
+        &self,
+        team: &Team<'_>,
+        parameters: &[T],
+        rows: Rows<'_>,
+        workspaces: &mut Workspaces<T>,
+    ) {
+        let Workspaces { each, active, row_balance, .. } = workspaces;
+        let shares = RowShares::new(rows, row_balance);
+        *active = shares.count;
+        let each = &mut each[..shares.count];
+        team.each(each, |thread, workspace| {
+            // Its own time: a thread that has just been started, or woken, is not slow.
+            let start = Instant::now();
+            let own = shares.of(thread);
+            let Pass { network, isa, cost, data } = *self;
+            forward(network, parameters, isa, &data.x, own, workspace);
+            backward(network, parameters, isa, cost, data, own, workspace);
+            workspace.seconds = start.elapsed().as_secs_f64();
         });
-        let y = Array1::from_shape_fn(rows, |i| (i * i % 3) as i64);
-        let order: Vec<i64> = (0..rows as i64).rev().collect();
-        let weights = weights.map(|w| w.slice(ndarray::s![..rows]));
-        let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights };
-        trainer.epoch(&data, Some(&order), 150, threads, || false).unwrap();
-        let end = trainer.epoch(&data, Some(&order), 150, threads, || false).unwrap();
-        assert_eq!(trainer.workspaces.each.len(), threads, "all threads are used");
-        let mut numbers = trainer.parameters().to_vec();
-        numbers.extend(trainer.state().flat_map(|(_, slot)| slot));
-        (numbers, end)
+        row_balance.observe(each.iter().map(|w| (w.delta[0].rows() as f64, w.seconds)));
     }
 
-    /// Also with last batches of which a half has no row, or one.
-    #[test]
-    fn the_same_on_any_number_of_threads() {
-        fn check<T: Real>() {
-            let some = Array1::from_shape_fn(500, |i| T::of((i % 3) as f64));
-            for rows in [300, 301, 302, 303, 304, 407] {
-                for weights in [None, (rows == 407).then_some(&some)] {
-                    let (alone, end) = train(rows, 1, weights);
-                    for threads in [2, 3, 4] {
-                        let (together, end_together) = train(rows, threads, weights);
-                        assert_eq!(end, end_together);
-                        assert!(alone == together, "{} {rows} rows, {threads} threads", T::NAME);
-                    }
-                }
-            }
+    /// Second round: each thread BP3, BP4 and the update for its own share; `next` are the rows of the first round after it.
+    fn second_round(
+        &self,
+        team: &Team<'_>,
+        workspaces: &mut Workspaces<T>,
+        shares: &mut [Share<'_, T>],
+        step: Step<T>,
+        next: Rows<'_>,
+    ) {
+        let Workspaces { each, active, row_balance, block_balance, parts, parts_balance, .. } =
+            &mut *workspaces;
+        let next = RowShares::new(next, row_balance);
+        let each = &each[..*active];
+        team.each(shares, |thread, share| {
+            let start = Instant::now();
+            let ahead = Ahead::new(&self.data.x, next.of(thread));
+            let (network, workspaces) = (self.network, each);
+            let kernel = GradientStep { network, workspaces, share: &mut *share, step, ahead };
+            dispatch(self.isa, kernel);
+            share.seconds = start.elapsed().as_secs_f64();
+        });
+        block_balance.observe(parts.iter().zip(shares).map(|(part, s)| (part.work, s.seconds)));
+        if block_balance.differs_from(parts_balance) {
+            workspaces.share_out(self.network);
         }
-        check::<f32>();
-        check::<f64>();
-    }
-
-    #[test]
-    fn halves_are_of_whole_pairs() {
-        assert_eq!([1, 2, 3, 4, 5, 6, 197, 200].map(half), [1, 2, 2, 2, 4, 4, 100, 100]);
-    }
-
-    #[test]
-    fn is_for_few_parameters_and_some_work() {
-        let of = |sizes: &[usize], rows| {
-            is_in_halves(&Network::new(sizes, Activation::Relu, Output::Softmax).unwrap(), rows)
-        };
-        assert!(of(&[64, 100, 10], 200) && of(&[32, 64, 64, 1], 128));
-        // Many parameters; few rows; next to nothing to do.
-        assert!(!of(&[784, 100, 10], 200) && !of(&[64, 100, 10], 20) && !of(&[4, 10, 3], 200));
     }
 }

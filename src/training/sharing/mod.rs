@@ -1,9 +1,21 @@
-//! The ways to share out a mini-batch among threads.
+//! The ways to share out a mini-batch among threads, with the same results to the last bit.
 //!
-//! It imports what [`training`](super) does. Newcomers start with [`rounds`], the way of most networks.
+//! It imports what [`training`](super) does, and nothing of it above [`trainer`](super::trainer). Newcomers start with
+//! [`by_rows`], the way of most networks; [`epoch`](super::epoch) picks one.
+//!
+//! | file | who does what |
+//! |---|---|
+//! | [`by_rows`] | each thread goes forward and backward with its own rows, and updates its own parameters |
+//! | [`halves`] | few parameters: each of two threads takes half of the rows as far as the gradient |
+//! | [`by_neurons`] | small batches with many inputs: each thread has its own neurons of the first layer |
+//! | [`shares`], [`workspaces`] | what is one thread's, and where it keeps it |
+//! | [`load_balance`], [`autotune`], [`work`] | how much each thread gets, and how many threads there should be |
 
-pub mod balance;
-mod by_neurons;
+pub mod autotune;
+pub mod by_neurons;
 pub mod by_rows;
-pub mod pace;
-pub mod rounds;
+pub mod halves;
+pub mod load_balance;
+pub mod shares;
+pub mod work;
+pub mod workspaces;

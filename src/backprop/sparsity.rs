@@ -4,7 +4,8 @@
 //! neurons to zero, and more and more of them as it learns. A look at a few rows decides, once for all rows of a call: the
 //! products that leave out zeros give the same sums.
 
-use crate::backprop::{Workspace, forward};
+use crate::backprop::forward::forward;
+use crate::backprop::workspace::Workspace;
 use crate::data::{Input, Layout, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real};
@@ -59,8 +60,8 @@ mod tests {
     use crate::backprop::backward;
     use crate::data::{Ahead, Data, Targets};
     use crate::linalg::kernels::dispatch;
-    use crate::network::activation::{Activation, Output};
-    use crate::training::gradients::{Goal, Gradients, Share};
+    use crate::network::{Activation, Output};
+    use crate::training::gradient_step::{GradientStep, Share, Step};
 
     const SIZES: [usize; 5] = [20, 150, 101, 70, 3];
 
@@ -149,18 +150,13 @@ mod tests {
         forward(&network, &parameters, isa, &x, rows, &mut workspace);
         backward(&network, &parameters, isa, cost, &data, rows, &mut workspace);
         let mut sums = network.zeros().unwrap();
-        let mut share = Share {
-            blocks: 0..network.block_count(),
-            parameters: &mut parameters,
-            state: [&mut [], &mut []],
-            gradient: sums.as_mut_slice(),
-            squares: &mut [],
-            seconds: 0.0,
-        };
-        let goal = Goal { adds: false, update: None };
+        let gradient = sums.as_mut_slice();
+        let mut share = Share { gradient, ..Share::of_all(&network, &mut parameters) };
+        let step = Step { accumulate: false, update: None };
         let workspaces = std::slice::from_ref(&workspace);
         let (network, share) = (&network, &mut share);
-        dispatch(isa, Gradients { network, workspaces, share, goal, ahead: Ahead::nothing() });
+        let ahead = Ahead::nothing();
+        dispatch(isa, GradientStep { network, workspaces, share, step, ahead });
         let panels = workspace.a[1..].iter().chain(&workspace.delta);
         let numbers = panels.flat_map(|p| (0..p.rows()).map(move |row| (p, row)));
         let mut all: Vec<T> =

@@ -1,5 +1,7 @@
-use super::*;
+use super::{Layer, Scratch, affine, column_sums, outer, transposed};
 use crate::backprop::NOTHING;
+use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
+use crate::linalg::memory::panels::{Panels, WIDTH, panel_cols, panel_count};
 
 /// Sizes at and around the edges of tiles, registers and panels, and primes.
 const SIZES: [usize; 13] = [1, 2, 3, 5, 6, 7, 13, 15, 16, 17, 31, 33, 97];

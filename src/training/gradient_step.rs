@@ -1,4 +1,4 @@
-//! What becomes of the gradient: BP3, BP4 and the update, block by block, for one thread's share of the parameters.
+//! BP3, BP4 and the step of the optimizer, block by block, over one thread's share of the parameters.
 
 use std::ops::Range;
 
@@ -10,13 +10,14 @@ use crate::linalg::memory::prefetch::prefetch;
 use crate::linalg::zeros::columns::{self, InColumns};
 use crate::linalg::zeros::sparse::MAX_PANELS_AT_ONCE;
 use crate::network::{Block, Network};
+use crate::training::loss::sum_of_squares;
 use crate::training::optimizer::{Gradient, MAX_SLOTS, Update};
 
 /// What becomes of the gradient of a block, once BP3 or BP4 has it.
 #[derive(Clone, Copy)]
-pub struct Goal<T> {
+pub struct Step<T> {
     /// Add to the sums of earlier rows of the same batch.
-    pub adds: bool,
+    pub accumulate: bool,
     /// Apply the update at once, while the block is in the L1 cache; without it the sums are kept.
     pub update: Option<(Update<T>, Scale<T>)>,
 }
@@ -44,31 +45,56 @@ pub struct Share<'a, T> {
 
 /// Sums of a few blocks on the stack, so that no register's part of them lies on two cache lines.
 #[repr(C, align(64))]
-struct Sums<T, const N: usize>([[T; BLOCK]; N]);
+pub(super) struct Sums<T, const N: usize>(pub(super) [[T; BLOCK]; N]);
+
+impl<'a, T> Share<'a, T> {
+    /// All blocks, without state and sums.
+    pub fn of_all(network: &Network, parameters: &'a mut [T]) -> Self {
+        Self {
+            blocks: 0..network.block_count(),
+            parameters,
+            state: [&mut [], &mut []],
+            gradient: &mut [],
+            squares: &mut [],
+            seconds: 0.0,
+        }
+    }
+
+    pub fn reborrow(&mut self) -> Share<'_, T> {
+        Share {
+            blocks: self.blocks.clone(),
+            parameters: self.parameters,
+            state: self.state.each_mut().map(|slot| &mut **slot),
+            gradient: self.gradient,
+            squares: self.squares,
+            seconds: self.seconds,
+        }
+    }
+}
 
 impl<T: Real> Share<'_, T> {
     /// Where a block of this share stands in its vectors; `origin` is where the first one begins.
-    fn range(block: &Block, origin: usize) -> Range<usize> {
+    pub(super) fn range(block: &Block, origin: usize) -> Range<usize> {
         block.start - origin..block.range().end - origin
     }
 
     /// Update the block, or keep its sums.
     #[inline(always)]
-    fn finish<V: Vector<Scalar = T>>(
+    pub(super) fn finish<V: Vector<Scalar = T>>(
         &mut self,
         block: &Block,
         range: Range<usize>,
-        goal: &Goal<T>,
+        step: &Step<T>,
         sums: &mut [T; BLOCK],
     ) {
         let sum = &mut sums[..range.len()];
-        if goal.adds {
+        if step.accumulate {
             let before = &self.gradient[range.clone()];
             for i in (0..sum.len()).step_by(V::LANES) {
                 (V::read(before, i) + V::read(sum, i)).write(sum, i);
             }
         }
-        let Some((update, Scale { alpha, scale })) = goal.update else {
+        let Some((update, Scale { alpha, scale })) = step.update else {
             self.gradient[range].copy_from_slice(sum);
             return;
         };
@@ -87,16 +113,16 @@ impl<T: Real> Share<'_, T> {
 }
 
 /// BP3, BP4 and the update for one share of the parameters, over the rows of all workspaces.
-pub struct Gradients<'a, 'b, T> {
+pub struct GradientStep<'a, 'b, T> {
     pub network: &'a Network,
     pub workspaces: &'a [Workspace<T>],
     pub share: &'a mut Share<'b, T>,
-    pub goal: Goal<T>,
+    pub step: Step<T>,
     /// Rows of the next batch, asked for meanwhile.
     pub ahead: Ahead<'a, T>,
 }
 
-impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
+impl<T: Real> Kernel<T> for GradientStep<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -109,10 +135,10 @@ impl<T: Real> Kernel<T> for Gradients<'_, '_, T> {
     }
 }
 
-impl<T: Real> Gradients<'_, '_, T> {
+impl<T: Real> GradientStep<'_, '_, T> {
     #[inline(always)]
     fn by_bands<V: Vector<Scalar = T>, const N: usize>(self) {
-        let Gradients { network, workspaces, share, goal, mut ahead } = self;
+        let GradientStep { network, workspaces, share, step, mut ahead } = self;
         let lines_per_block = ahead.share(share.blocks.len());
         let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
             return;
@@ -120,7 +146,7 @@ impl<T: Real> Gradients<'_, '_, T> {
         let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
         let panels_at_once =
             |layer: usize| workspaces.first().map_or(1, |w| w.panels_at_once::<V>(layer));
-        let by_columns = ColumnsAlone::of(workspaces, &goal);
+        let by_columns = ColumnsAlone::of(workspaces, &step);
         for band in network.bands(share.blocks.clone(), panels_at_once) {
             let first = network.block_of(&band, band.panels.start);
             if let (Some(columns), 1, Some(inputs)) = (&by_columns, first.layer, first.inputs) {
@@ -152,7 +178,7 @@ impl<T: Real> Gradients<'_, '_, T> {
             }
             for (i, panel) in band.panels.clone().enumerate() {
                 let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);
-                share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
+                share.finish::<V>(&block, Share::<T>::range(&block, origin), &step, sums);
             }
         }
     }
@@ -168,11 +194,12 @@ struct ColumnsAlone<'a, T> {
 }
 
 impl<'a, T: Real> ColumnsAlone<'a, T> {
-    fn of(workspaces: &'a [Workspace<T>], goal: &Goal<T>) -> Option<Self> {
-        match (workspaces, goal) {
-            ([alone], Goal { adds: false, update: Some((update, Scale { alpha, scale })) })
-                if update.rests_at_zero(*alpha) =>
-            {
+    fn of(workspaces: &'a [Workspace<T>], step: &Step<T>) -> Option<Self> {
+        match (workspaces, step) {
+            (
+                [alone],
+                Step { accumulate: false, update: Some((update, Scale { alpha, scale })) },
+            ) if update.rests_at_zero(*alpha) => {
                 let (x, delta) = (alone.in_columns()?, &alone.delta[0]);
                 Some(Self { x, delta, update: *update, scale: *scale })
             }
@@ -208,43 +235,4 @@ impl<'a, T: Real> ColumnsAlone<'a, T> {
     }
 }
 
-/// The update of one share of the parameters, from the sums over both halves of a batch.
-pub struct SumOfHalves<'a, 'b, T> {
-    pub network: &'a Network,
-    /// Sums for all parameters, of the second half.
-    pub second: &'a [T],
-    /// With those of the first.
-    pub share: &'a mut Share<'b, T>,
-    pub update: (Update<T>, Scale<T>),
-}
-
-impl<T: Real> Kernel<T> for SumOfHalves<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Scalar = T>>(self) {
-        let Self { network, second, share, update } = self;
-        let goal = Goal { adds: true, update: Some(update) };
-        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
-            return;
-        };
-        let Sums([sums]) = &mut Sums([[T::ZERO; BLOCK]; 1]);
-        for block in network.blocks(share.blocks.clone()) {
-            sums[..block.range().len()].copy_from_slice(&second[block.range()]);
-            share.finish::<V>(&block, Share::<T>::range(&block, origin), &goal, sums);
-        }
-    }
-}
-
-/// Σ w², in the order of the registers.
-#[inline(always)]
-pub fn sum_of_squares<V: Vector>(w: &[V::Scalar]) -> f64 {
-    let mut acc = V::zero();
-    for i in (0..w.len()).step_by(V::LANES) {
-        let x = V::read(w, i);
-        acc = x.mul_add(x, acc);
-    }
-    let mut lanes = [V::Scalar::ZERO; WIDTH];
-    acc.write(&mut lanes, 0);
-    lanes.iter().map(|x| x.as_f64()).sum()
-}
+const _: () = assert!(WIDTH * WIDTH <= 256, "a block of gradients lives on the stack");

@@ -1,4 +1,4 @@
-//! The two number types, f32 and f64: their constants, and which register type each instruction set offers for them.
+//! The two number types, f32 and f64, and the constants that arithmetic on them needs.
 
 use std::fmt::{Debug, Display};
 use std::ops::{AddAssign, MulAssign, SubAssign};
@@ -6,13 +6,8 @@ use std::ops::{AddAssign, MulAssign, SubAssign};
 use ndarray::ScalarOperand;
 use num_traits::Float;
 
-use crate::linalg::kernels::portable;
-use crate::linalg::kernels::vector::Vector;
-#[cfg(target_arch = "x86_64")]
-use crate::linalg::kernels::{avx2, avx512, avx512bf16};
-
 /// f32 or f64.
-pub trait Real:
+pub trait Scalar:
     Float
     + ScalarOperand
     + AddAssign
@@ -25,17 +20,6 @@ pub trait Real:
     + Sync
     + 'static
 {
-    type Portable: Vector<Scalar = Self>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2: Vector<Scalar = Self>;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512: Vector<Scalar = Self>;
-    /// Matrix products of bfloat16 numbers; there are none for f64.
-    #[cfg(target_arch = "x86_64")]
-    type Bfloat16: Vector<Scalar = Self>;
-    #[cfg(test)]
-    type Bfloat16Model: Vector<Scalar = Self>;
-
     const ZERO: Self;
     const ONE: Self;
     /// NumPy's name of the type, for error messages.
@@ -57,17 +41,7 @@ pub trait Real:
     fn as_f64(self) -> f64;
 }
 
-impl Real for f32 {
-    type Portable = portable::F32x4;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = avx2::F32x8;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = avx512::F32x16;
-    #[cfg(target_arch = "x86_64")]
-    type Bfloat16 = avx512bf16::F32x16;
-    #[cfg(test)]
-    type Bfloat16Model = crate::linalg::kernels::bfloat16_model::F32x16;
-
+impl Scalar for f32 {
     const ZERO: f32 = 0.0;
     const ONE: f32 = 1.0;
     const NAME: &'static str = "float32";
@@ -92,17 +66,7 @@ impl Real for f32 {
     }
 }
 
-impl Real for f64 {
-    type Portable = portable::F64x2;
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = avx2::F64x4;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = avx512::F64x8;
-    #[cfg(target_arch = "x86_64")]
-    type Bfloat16 = avx512::F64x8;
-    #[cfg(test)]
-    type Bfloat16Model = portable::F64x2;
-
+impl Scalar for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     const NAME: &'static str = "float64";

@@ -1,0 +1,127 @@
+//! Forward: z^l = w^l a^(l-1) + b^l and a^l = σ(z^l), layer after layer.
+
+use crate::backprop::inputs::{Inputs, Zeros};
+use crate::backprop::softmax::Softmax;
+use crate::backprop::workspace::Workspace;
+use crate::data::{Input, Rows, gather, gather_entries};
+use crate::linalg::dense::{self, Epilogue, Layer, Scratch};
+use crate::linalg::kernels::{Isa, Real, Vector, dispatch};
+use crate::linalg::memory::panels::Panels;
+use crate::linalg::zeros::{columns, sparse};
+use crate::network::{Activation, Network, Output};
+
+/// σ on each panel of z as it is computed; nothing where the activation looks at whole rows.
+pub struct ApplySigma(Option<Activation>);
+
+/// Leaves z as it is. Tests of kernels take it, since all kernels are compiled once more for each type of epilogue.
+#[cfg(test)]
+pub const NOTHING: ApplySigma = ApplySigma(None);
+
+impl<T: Real> Epilogue<T> for ApplySigma {
+    #[inline(always)]
+    fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, z: &mut [T]) {
+        if let Some(sigma) = self.0 {
+            sigma.apply::<V>(z);
+        }
+    }
+}
+
+/// z^l = w^l a^(l-1) + b^l and a^l = σ(z^l) for every layer, for the rows named.
+pub fn forward<T: Real>(
+    network: &Network,
+    parameters: &[T],
+    isa: Isa,
+    x: &Input<'_, T>,
+    rows: Rows<'_>,
+    workspace: &mut Workspace<T>,
+) {
+    take_in(isa, x, rows, workspace);
+    forward_from(1, network, parameters, isa, workspace);
+}
+
+/// a^0: the rows named.
+pub fn take_in<T: Real>(isa: Isa, x: &Input<'_, T>, rows: Rows<'_>, workspace: &mut Workspace<T>) {
+    workspace.set_rows(rows.len());
+    match (x, &mut workspace.zeros[0]) {
+        (_, Zeros::Entries(entries)) => gather_entries(isa, x, rows, entries),
+        (Input::Dense(x), zeros) => {
+            gather(*x, rows, &mut workspace.a[0]);
+            zeros.find(isa, &workspace.a[0]);
+        }
+        (Input::Sparse(_), _) => debug_assert!(false, "a sparse X has no layout but entries"),
+    }
+}
+
+/// z^l and a^l of layer `first` and all after it, from a^(first - 1).
+pub fn forward_from<T: Real>(
+    first: usize,
+    network: &Network,
+    parameters: &[T],
+    isa: Isa,
+    workspace: &mut Workspace<T>,
+) {
+    for l in first..=network.depth() {
+        activations(l, network, network.layer(parameters, l), isa, workspace);
+    }
+    if network.output == Output::Softmax {
+        let Workspace { a, lanes, .. } = workspace;
+        dispatch(isa, Softmax { a: &mut a[network.depth()], lanes: lanes.as_mut_slice() });
+    }
+}
+
+/// z^l and a^l of one layer, or of those of its panels that `layer` has; a softmax is left to [`forward_from`].
+pub fn activations<T: Real>(
+    l: usize,
+    network: &Network,
+    layer: Layer<'_, T>,
+    isa: Isa,
+    workspace: &mut Workspace<T>,
+) {
+    let sigma = ApplySigma(match network.output {
+        _ if l < network.depth() => Some(network.hidden),
+        Output::Each(activation) => Some(activation),
+        Output::Softmax => None,
+    });
+    let Workspace { a, zeros, scratch, .. } = &mut *workspace;
+    let (before, after) = a.split_at_mut(l);
+    let before = Inputs::of(&before[l - 1], &zeros[l - 1]);
+    weighted_input(isa, layer, before, scratch, &mut after[0], sigma);
+    if let Some(zeros) = zeros.get_mut(l) {
+        zeros.find(isa, &after[0]);
+    }
+}
+
+/// z^l = w^l a^(l-1) + b^l, and what the epilogue makes of it.
+fn weighted_input<T: Real>(
+    isa: Isa,
+    layer: Layer<'_, T>,
+    a: Inputs<'_, T>,
+    scratch: &mut Scratch<T>,
+    z: &mut Panels<T>,
+    sigma: ApplySigma,
+) {
+    match a {
+        Inputs::Panels(a) => dense::affine(isa, a, layer, scratch, z, sigma),
+        Inputs::Entries(a) => sparse::affine(isa, a, layer, z, sigma),
+        Inputs::Masked(a) => sparse::affine(isa, a, layer, z, sigma),
+        Inputs::Columns(a) => columns::affine(isa, a, layer, z, sigma),
+    }
+}
+
+impl<T: Real> Workspace<T> {
+    /// z^l of the rows that [`forward`] has just seen.
+    pub fn z(
+        &mut self,
+        network: &Network,
+        parameters: &[T],
+        isa: Isa,
+        l: usize,
+    ) -> Option<Panels<T>> {
+        let Self { a, zeros, scratch, .. } = self;
+        let layer = network.layer(parameters, l);
+        let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
+        let a = Inputs::of(&a[l - 1], &zeros[l - 1]);
+        weighted_input(isa, layer, a, scratch, &mut z, ApplySigma(None));
+        Some(z)
+    }
+}

@@ -1,0 +1,350 @@
+//! Write a model file, and read one; the checks of reading are the last thing that writing does.
+
+use std::io::{self, Read, Write};
+
+use crate::format::array::{Array, Dtype, length, numbers};
+use crate::format::document::Document;
+use crate::format::error::FormatError;
+use crate::format::header::{self, Entry, Header};
+use crate::format::labels;
+
+/// What reading may take beyond twice the size of the file: small things, such as the document.
+pub const SLACK: usize = 256 << 10;
+
+/// Write a model: its document, and its arrays in any order.
+///
+/// What could not be read again is refused before a byte is written.
+pub fn write(
+    document: &str,
+    arrays: &[Array<'_>],
+    file: &mut impl Write,
+) -> Result<(), FormatError> {
+    let mut arrays: Vec<_> = arrays.iter().collect();
+    // Wide numbers first, so that every array is aligned in the file. Otherwise by name: one model, one file.
+    arrays.sort_by(|a, b| b.dtype.size().cmp(&a.dtype.size()).then(a.name.cmp(b.name)));
+    let text = header::text(document, &arrays)?;
+    let header = parse(&text)?;
+    for array in &arrays {
+        let entry = header.find(array.name).ok_or_else(|| {
+            FormatError::invalid(format!("array {:?} cannot be written", array.name))
+        })?;
+        check_data(entry, array.data)?;
+    }
+    let length = u64::try_from(text.len()).map_err(|_| FormatError::invalid("header too long"))?;
+    file.write_all(&length.to_le_bytes())?;
+    file.write_all(&text)?;
+    for array in arrays {
+        file.write_all(array.data)?;
+    }
+    Ok(())
+}
+
+/// Read a model from a file of `size` bytes: hand `take` every array in the order of the file, and return the document.
+///
+/// If this fails, what has been handed over is to be thrown away.
+pub fn read<E: From<FormatError>>(
+    file: &mut impl Read,
+    size: u64,
+    mut take: impl FnMut(&Entry<'_>, Vec<u8>) -> Result<(), E>,
+) -> Result<String, E> {
+    let text = read_header(file, size)?;
+    let header = parse(&text)?;
+    let after_header = size.saturating_sub(header::PREFIX).saturating_sub(length(&text));
+    if header.data_len() != after_header {
+        let message = format!(
+            "the arrays take {} bytes by the header, but {after_header} bytes follow it",
+            header.data_len()
+        );
+        return Err(FormatError::invalid(message).into());
+    }
+    let document = header.document.clone().into_owned();
+    for entry in header.into_file_order() {
+        let data = read_exactly(file, entry.bytes())?;
+        check_data(&entry, &data)?;
+        take(&entry, data)?;
+    }
+    Ok(document)
+}
+
+fn read_header(file: &mut impl Read, size: u64) -> Result<Vec<u8>, FormatError> {
+    if size < header::PREFIX {
+        return Err(FormatError::invalid(format!("the file has only {size} bytes")));
+    }
+    let mut prefix = [0; 8];
+    file.read_exact(&mut prefix).map_err(ends_early)?;
+    let length = u64::from_le_bytes(prefix);
+    if length > size.saturating_sub(header::PREFIX).min(header::MOST) {
+        return Err(FormatError::invalid(format!(
+            "it begins with a header length of {length}, but the file has {size} bytes"
+        )));
+    }
+    read_exactly(file, length)
+}
+
+fn parse(text: &[u8]) -> Result<Header<'_>, FormatError> {
+    let header = Header::parse(text)?;
+    Document::parse(&header.document)?.check(&header)?;
+    Ok(header)
+}
+
+fn ends_early(error: io::Error) -> FormatError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => FormatError::invalid("the file ends early"),
+        _ => FormatError::Io(error),
+    }
+}
+
+/// The next `len` bytes, which the file is known to have.
+fn read_exactly(file: &mut impl Read, len: u64) -> Result<Vec<u8>, FormatError> {
+    let memory = || FormatError::Memory { bytes: len };
+    let count = usize::try_from(len).map_err(|_| memory())?;
+    let mut data = Vec::new();
+    data.try_reserve_exact(count).map_err(|_| memory())?;
+    data.resize(count, 0);
+    file.read_exact(&mut data).map_err(ends_early)?;
+    Ok(data)
+}
+
+/// Whether what an array holds can be what its name says.
+fn check_data(entry: &Entry<'_>, data: &[u8]) -> Result<(), FormatError> {
+    if length(data) != entry.bytes() {
+        return Err(FormatError::invalid(format!(
+            "{} of {} and shape {:?} must take {} bytes; got {}",
+            entry.name,
+            entry.dtype.name(),
+            entry.shape(),
+            entry.bytes(),
+            data.len()
+        )));
+    }
+    let good = match entry.name {
+        "classes_" | "label_binarizer.classes_" => labels::are_valid(entry, data),
+        "feature_names_in_.ends" => numbers(data).map(u64::from_le_bytes).is_sorted(),
+        name if name.starts_with("coefs_") || name.starts_with("intercepts_") => {
+            match entry.dtype {
+                Dtype::F32 => numbers(data).all(|x| f32::from_le_bytes(x).is_finite()),
+                _ => numbers(data).all(|x| f64::from_le_bytes(x).is_finite()),
+            }
+        }
+        _ => true,
+    };
+    let expected = match entry.name {
+        "classes_" | "label_binarizer.classes_" => "valid labels in increasing order",
+        "feature_names_in_.ends" => "in increasing order",
+        _ => "finite",
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(FormatError::invalid(format!("{} must be {expected}", entry.name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = r#"{
+        "format": 1, "writer": "rustbp 0.1.0", "class": "MLPClassifier",
+        "params": {"alpha": 1e-4, "hidden_layer_sizes": {"tuple": []}, "tol": {"float": "inf"}},
+        "fitted": {"out_activation_": "logistic", "n_iter_": 2, "t_": 6, "loss_": {"float": "nan"}},
+        "labels": {"kind": "binary", "sparse_input": false, "dtype": "<U2", "binarizer_dtype": null},
+        "optimizer": {"name": "sgd", "hyperparameters": {"momentum": 0.9, "nesterov": 1}, "learning_rate_init": 0.1,
+                      "learning_rate": 0.1, "schedule": "constant", "power_t": 0.5, "t": 2, "slots": ["velocity"]},
+        "random_state": null}"#;
+
+    fn bytes(numbers: &[f32]) -> Vec<u8> {
+        numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
+
+    type Given = (&'static str, Dtype, Vec<u64>, Vec<u8>);
+
+    /// Two inputs, one output, the labels "a" and "bc".
+    fn model() -> Vec<Given> {
+        let labels = ['a', '\0', 'b', 'c'].map(u32::from);
+        let labels = labels.iter().flat_map(|c| c.to_le_bytes()).collect();
+        vec![
+            ("coefs_.0", Dtype::F32, vec![2, 1], bytes(&[1.5, -0.0])),
+            ("intercepts_.0", Dtype::F32, vec![1], bytes(&[2.0])),
+            ("classes_", Dtype::U32, vec![2, 2], labels),
+            ("optimizer.velocity.coefs_.0", Dtype::F32, vec![2, 1], bytes(&[0.1, 0.2])),
+            ("optimizer.velocity.intercepts_.0", Dtype::F32, vec![1], bytes(&[f32::NAN])),
+            ("loss_curve_", Dtype::F64, vec![0], vec![]),
+        ]
+    }
+
+    fn written(document: &str, model: &[Given]) -> Result<Vec<u8>, FormatError> {
+        let arrays: Vec<_> = model
+            .iter()
+            .map(|(name, dtype, shape, data)| Array { name, dtype: *dtype, shape, data })
+            .collect();
+        let mut file = Vec::new();
+        write(document, &arrays, &mut file)?;
+        Ok(file)
+    }
+
+    type Found = (String, Dtype, Vec<u64>, Vec<u8>);
+
+    fn read_all(file: &[u8]) -> Result<(String, Vec<Found>), FormatError> {
+        let mut found = Vec::new();
+        let size = u64::try_from(file.len()).unwrap();
+        let document = read(&mut &*file, size, |entry, data| {
+            found.push((entry.name.to_owned(), entry.dtype, entry.shape().to_vec(), data));
+            Ok::<_, FormatError>(())
+        })?;
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok((document, found))
+    }
+
+    fn message<T>(result: Result<T, FormatError>) -> String {
+        result.err().expect("must be refused").to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (document, found) = read_all(&written(DOCUMENT, &model()).unwrap()).unwrap();
+        let mut expected: Vec<Found> = model()
+            .into_iter()
+            .map(|(name, dtype, shape, data)| (name.to_owned(), dtype, shape, data))
+            .collect();
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(document, DOCUMENT);
+        assert_eq!(found, expected);
+    }
+
+    /// The crate is an independent reader and writer of the format.
+    #[test]
+    fn the_crate_safetensors_agrees() {
+        use safetensors::tensor::{Dtype as Theirs, SafeTensors, TensorView, serialize};
+
+        let file = written(DOCUMENT, &model()).unwrap();
+        let theirs = SafeTensors::deserialize(&file).unwrap();
+        assert_eq!(theirs.len(), model().len());
+        for (name, dtype, shape, data) in model() {
+            let tensor = theirs.tensor(name).unwrap();
+            let shape: Vec<_> = shape.iter().map(|&n| usize::try_from(n).unwrap()).collect();
+            assert_eq!(format!("{}", tensor.dtype()), dtype.name());
+            assert_eq!((tensor.shape(), tensor.data()), (&shape[..], &data[..]));
+        }
+        let (_, metadata) = SafeTensors::read_metadata(&file).unwrap();
+        let metadata = metadata.metadata().clone().unwrap();
+        assert_eq!(metadata[header::KEY], DOCUMENT);
+
+        let arrays = model();
+        let views = arrays.iter().map(|(name, dtype, shape, data)| {
+            let shape = shape.iter().map(|&n| usize::try_from(n).unwrap()).collect();
+            let dtype = match dtype {
+                Dtype::F32 => Theirs::F32,
+                Dtype::U32 => Theirs::U32,
+                _ => Theirs::F64,
+            };
+            (*name, TensorView::new(dtype, shape, data).unwrap())
+        });
+        let again = serialize(views, Some(metadata)).unwrap();
+        assert_eq!(read_all(&again).unwrap(), read_all(&file).unwrap());
+    }
+
+    #[test]
+    fn every_truncation_and_an_extra_byte_are_refused() {
+        let mut file = written(DOCUMENT, &model()).unwrap();
+        for end in 0..file.len() {
+            assert!(read_all(&file[..end]).is_err(), "{end}");
+        }
+        file.push(0);
+        assert!(message(read_all(&file)).contains("bytes follow it"));
+    }
+
+    /// A file that shrinks while it is read.
+    #[test]
+    fn a_file_that_ends_early_is_refused() {
+        let file = written(DOCUMENT, &model()).unwrap();
+        let size = u64::try_from(file.len()).unwrap();
+        let mut short = &file[..file.len() - 1];
+        let result = read(&mut short, size, |_, _| Ok::<_, FormatError>(()));
+        assert!(message(result).contains("ends early"));
+    }
+
+    /// Every bit of a file, one after another.
+    #[test]
+    fn flipped_bits_do_no_harm() {
+        let file = written(DOCUMENT, &model()).unwrap();
+        let mut valid = 0;
+        for bit in 0..file.len() * 8 {
+            let mut changed = file.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            valid += usize::from(read_all(&changed).is_ok());
+        }
+        // Bits of numbers, and letters of what only Python knows.
+        assert!(valid > 50 && valid < file.len() * 4, "{valid}");
+    }
+
+    #[test]
+    fn documents_that_do_not_fit_are_refused() {
+        for (from, to, expected) in [
+            ("\"format\": 1", "\"format\": 2", "it is of format 2"),
+            ("\"format\": 1", "\"format\": 1.5", "malformed"),
+            ("\"format\"", "\"forma\"", "malformed"),
+            ("MLPClassifier", "Popen", "unknown variant `Popen`"),
+            ("MLPClassifier", "MLPRegressor", "a regressor none"),
+            ("\"logistic\"", "\"softmax\"", "2 classes (Binary) do not go with 1 outputs"),
+            ("\"logistic\"", "\"sigmoid\"", "output_activation must be one of"),
+            ("\"t_\": 6", "\"t_\": -6", "invalid value"),
+            ("\"t_\": 6", "\"t_\": 9223372036854775808", "a smaller number"),
+            ("\"t_\": 6", "\"t_\": 6, \"t_\": 6", "duplicate field"),
+            ("\"t_\": 6", "\"t_\": 6, \"u_\": 6", "unknown field"),
+            ("\"nan\"", "\"NaN\"", "unknown variant"),
+            ("\"tuple\": []", "\"tuple\": [[]]", "invalid type"),
+            ("\"tuple\": []", "\"pickle\": \"\"", "invalid type"),
+            ("<U2", "<U3", "must be U32 of shape [2, 3]"),
+            ("<U2", "|O", "\"|O\" cannot be stored"),
+            ("<U2", "<M8[D]", "must be I64 of shape [2]"),
+            ("\"sgd\"", "\"sgdx\"", "optimizer must be one of"),
+            ("\"momentum\": 0.9", "\"momentum\": 1.9", "momentum must be in [0, 1]"),
+            ("[\"velocity\"]", "[]", "lacks \"velocity\""),
+            (
+                "[\"velocity\"]",
+                "[\"velocity\", \"m\"]",
+                "it lacks the array \"optimizer.m.coefs_.0\"",
+            ),
+            ("[\"velocity\"]", "[\"velocity\", \"velocity\"]", "it has 6 arrays, but 8 belong"),
+            ("[\"velocity\"]", "null", "it has 6 arrays, but 4 belong"),
+            (
+                "\"random_state\": null",
+                "\"random_state\": {\"pos\": 1, \"has_gauss\": false, \"gauss\": 0.0}",
+                "it lacks the array \"random_state\"",
+            ),
+        ] {
+            let changed = DOCUMENT.replacen(from, to, 1);
+            assert_ne!(changed, DOCUMENT, "{from}");
+            let found = message(written(&changed, &model()));
+            assert!(found.contains(expected), "{to}: {found}");
+        }
+    }
+
+    #[test]
+    fn arrays_that_do_not_fit_are_refused() {
+        let change = |name: &str, change: fn(&mut Given)| {
+            let mut arrays = model();
+            change(arrays.iter_mut().find(|a| a.0 == name).unwrap());
+            message(written(DOCUMENT, &arrays))
+        };
+        let nan = change("coefs_.0", |a| a.3 = bytes(&[1.0, f32::NAN]));
+        assert!(nan.contains("coefs_.0 must be finite"), "{nan}");
+        let infinite = change("intercepts_.0", |a| a.3 = bytes(&[f32::INFINITY]));
+        assert!(infinite.contains("intercepts_.0 must be finite"), "{infinite}");
+        let order = change("classes_", |a| a.3.reverse());
+        assert!(order.contains("valid labels in increasing order"), "{order}");
+        let code_point = change("classes_", |a| a.3[14] = 0x11);
+        assert!(code_point.contains("valid labels"), "{code_point}");
+        let name = change("loss_curve_", |a| a.0 = "loss_curves_");
+        assert!(name.contains("it has 6 arrays, but 5 belong"), "{name}");
+        let twice = change("loss_curve_", |a| a.0 = "coefs_.0");
+        assert!(twice.contains("two of its arrays have the same name"), "{twice}");
+        let shape = change("intercepts_.0", |a| a.2 = vec![1, 1]);
+        assert!(shape.contains("intercepts_.0 must be F32 of shape [1]"), "{shape}");
+        let rank = change("loss_curve_", |a| a.2 = vec![0, 0, 0]);
+        assert!(rank.contains("one or two dimensions"), "{rank}");
+        let size = change("coefs_.0", |a| a.2 = vec![u64::MAX, u64::MAX]);
+        assert!(size.contains("does not go with its place"), "{size}");
+    }
+}

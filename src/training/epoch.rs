@@ -1,0 +1,266 @@
+//! One epoch of mini-batches in a given order, each shared out among threads in the [way](crate::training::sharing) that is
+//! the best for its size and the network's.
+
+use std::time::Instant;
+
+use crate::backprop::layouts;
+use crate::data::{Data, Rows, check_order};
+use crate::error::Error;
+use crate::linalg::kernels::Real;
+use crate::linalg::memory::panels::Aligned;
+use crate::linalg::team::{self, Team};
+use crate::training::gradient_step::Share;
+use crate::training::loss::Loss;
+use crate::training::pass::Pass;
+use crate::training::sharing::by_neurons;
+use crate::training::sharing::by_rows::{self, Batch};
+use crate::training::sharing::halves::{self, HALVES, half, is_in_halves};
+use crate::training::sharing::work::{rows_at_once, useful_threads};
+use crate::training::trainer::{Epoch, Trainer};
+
+impl<T: Real> Trainer<T> {
+    /// One epoch over the rows that `order` names (None: all, in turn) in mini-batches of `batch_size`, on up to `allowed`
+    /// threads.
+    ///
+    /// `stop` is asked before every batch, and before each go of a large one.
+    pub fn epoch(
+        &mut self,
+        data: &Data<'_, T>,
+        order: Option<&[i64]>,
+        batch_size: usize,
+        allowed: usize,
+        mut stop: impl FnMut() -> bool,
+    ) -> Result<Epoch, Error> {
+        data.check(&self.network)?;
+        let all = match order {
+            None => Rows::Range { first: 0, len: data.x.rows() },
+            Some(order) => {
+                check_order(order, data.x.rows())?;
+                Rows::Named(order)
+            }
+        };
+        if batch_size == 0 || all.is_empty() {
+            return Err(Error::value("batch_size and number of rows", "at least 1", 0));
+        }
+        let batch_size = batch_size.min(all.len());
+        let at_once = rows_at_once(&self.network, batch_size);
+        let parameters = self.parameters.as_slice();
+        let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
+        let threads = useful_threads(&self.network, &layouts, at_once, allowed);
+        self.start_squares()?;
+        let for_neurons = by_neurons::threads(self, &layouts, batch_size, allowed);
+        if for_neurons > threads {
+            return by_neurons::epoch(self, data, all, batch_size, &layouts, for_neurons, stop);
+        }
+
+        let in_halves = at_once == batch_size && is_in_halves(&self.network, batch_size);
+        let at_once = if in_halves { half(batch_size) } else { at_once };
+        let on_one = threads == 1 || self.pace.prefers_one();
+        if threads > 1 && on_one != (self.workspaces.each.len() <= 1) {
+            std::mem::swap(&mut self.workspaces, &mut self.other_workspaces);
+        }
+        let start = Instant::now();
+        let end = team::with(if on_one { 1 } else { threads }, |team| {
+            // As many as there are, which is fewer where the system refused some.
+            let (network, threads) = (&self.network, team.threads());
+            let half_each = in_halves && threads == HALVES;
+            let room = if half_each { HALVES * at_once } else { at_once };
+            self.workspaces.prepare(network, &data.x, room, threads, &layouts, self.isa)?;
+            self.start_sums(match half_each {
+                true => HALVES,
+                false => usize::from(at_once < batch_size),
+            })?;
+            let mut total = Loss::default();
+            let mut first = 0;
+            while first < all.len() {
+                let batch = all.slice(first, batch_size.min(all.len() - first));
+                first += batch.len();
+                let next = all.slice(first, batch_size.min(all.len() - first));
+                let at_once = if in_halves { half(batch.len()) } else { at_once };
+                let loss = if half_each {
+                    halves::batch(self, team, data, [batch, next], &mut stop)?
+                } else {
+                    self.batch(team, data, Batch { rows: batch, next, at_once }, &mut stop)?
+                };
+                let Some(loss) = loss else {
+                    return Ok(Epoch::Stopped);
+                };
+                total.add(loss, batch.len());
+            }
+            Ok(Epoch::Finished(total.over(all.len())))
+        })?;
+        if threads > 1 && matches!(end, Epoch::Finished(_)) {
+            self.pace.observe(on_one, all.len(), start.elapsed());
+        }
+        Ok(end)
+    }
+
+    /// One mini-batch, and the one after it: its loss before the update, or None when asked to stop.
+    fn batch(
+        &mut self,
+        team: &Team<'_>,
+        data: &Data<'_, T>,
+        batch: Batch<'_>,
+        stop: &mut impl FnMut() -> bool,
+    ) -> Result<Option<Loss>, Error> {
+        let weight = data.total_weight(batch.rows)?;
+        let penalty = self.penalty(weight);
+        let update = Some(self.next_update(weight));
+        let network = &self.network;
+        let pass = Pass { network, isa: self.isa, cost: self.cost, data };
+        let parameters = &mut Share {
+            state: self.state.each_mut().map(Aligned::as_mut_slice),
+            gradient: self.gradient.as_mut_slice(),
+            squares: &mut self.squares,
+            ..Share::of_all(network, self.parameters.as_mut_slice())
+        };
+        let workspaces = &mut self.workspaces;
+        let cost = by_rows::batch(pass, team, workspaces, parameters, batch, update, stop);
+        let Some(cost) = cost else { return Ok(None) };
+        self.updates += 1;
+        Ok(Some(Loss { cost: cost / weight, penalty }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::data::{Input, Layout, Targets};
+    use crate::linalg::zeros::csr::{Csr, Indices};
+    use crate::network::{Activation, Network, Output};
+    use crate::training::optimizer::Optimizer;
+    use crate::training::sharing::autotune::Pace;
+
+    const ROWS: usize = 600;
+
+    /// A trainer of a network with some small weights.
+    fn trainer(
+        sizes: &[usize],
+        hidden: Activation,
+        optimizer: Optimizer,
+        alpha: f64,
+    ) -> Trainer<f32> {
+        let network = Network::new(sizes, hidden, Output::Softmax).unwrap();
+        let count = network.parameter_count();
+        let vector: Vec<f32> =
+            (0..count).map(|i| ((i * 7919 % 97) as f32 - 49.0) / 500.0).collect();
+        let mut parameters = network.zeros().unwrap();
+        network.pack_vector(&vector, parameters.as_mut_slice());
+        let cost = network.cost("log_loss").unwrap();
+        Trainer::new(network, parameters, cost, alpha, optimizer, 0.01).unwrap()
+    }
+
+    const ADAM: Optimizer = Optimizer::Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8 };
+
+    /// X of which so many tenths are zero, and classes.
+    fn data(cols: usize, outputs: usize, zeros: usize) -> (Array2<f32>, Array1<i64>) {
+        let x = Array2::from_shape_fn((ROWS, cols), |(i, j)| {
+            if (i + j) % 10 < zeros { 0.0 } else { ((i * 31 + j * 7) % 23) as f32 / 23.0 }
+        });
+        (x, Array1::from_shape_fn(ROWS, |i| (i * i % outputs) as i64))
+    }
+
+    /// Parameters and loss after an epoch on threads that were lately so fast.
+    fn train(sizes: &[usize], batch: usize, speeds: &[f64], zeros: usize) -> (Vec<f32>, String) {
+        let (x, y) = data(sizes[0], sizes[sizes.len() - 1], zeros);
+        let mut trainer = trainer(sizes, Activation::Relu, ADAM, 0.1);
+        trainer.workspaces.set_speeds(speeds);
+        let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
+        let loss = trainer.epoch(&data, None, batch, speeds.len(), || false);
+        assert_eq!(trainer.workspaces.each.len(), speeds.len(), "all threads are used");
+        (trainer.parameters().to_vec(), format!("{loss:?}"))
+    }
+
+    /// What an epoch in batches of 10 gives.
+    fn train_on(
+        data: &Data<'_, f32>,
+        optimizer: Optimizer,
+        alpha: f64,
+        threads: usize,
+    ) -> Vec<f32> {
+        const BATCH: usize = 10;
+        let sizes = [data.x.cols(), 40, 5];
+        let mut trainer = trainer(&sizes, Activation::Logistic, optimizer, alpha);
+        let layout = data.x.layout(trainer.network(), BATCH, trainer.isa);
+        match data.x {
+            Input::Dense(_) => assert!(matches!(layout, Layout::Columns { .. })),
+            Input::Sparse(_) => assert!(matches!(layout, Layout::Entries { .. })),
+        }
+        trainer.epoch(data, None, BATCH, threads, || false).unwrap();
+        assert_eq!(trainer.workspaces.each.len(), threads, "all threads are used");
+        trainer.parameters().to_vec()
+    }
+
+    /// An X half of whose columns are zero in most batches, and the same as a sparse matrix.
+    #[test]
+    fn columns_left_out_change_nothing() {
+        let (rows, cols) = (73, 700);
+        let x = Array2::from_shape_fn((rows, cols), |(i, j)| match (j % 2, (i * 3 + j) % 40) {
+            (0, _) | (_, 0) => ((i * 31 + j * 7) % 23) as f32 / 23.0,
+            _ => 0.0,
+        });
+        let (mut values, mut indices, mut indptr) = (vec![], vec![], vec![0i32]);
+        for row in x.rows() {
+            for (j, value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+                values.push(*value);
+                indices.push(i32::try_from(j).unwrap());
+            }
+            indptr.push(i32::try_from(values.len()).unwrap());
+        }
+        let (indices, indptr) = (Indices::I32(&indices), Indices::I32(&indptr));
+        let sparse = Csr::new(&values, indices, indptr, cols).unwrap();
+        let y = Array1::from_shape_fn(rows, |i| (i * i % 5) as i64);
+        let data = |x| Data { x, y: Targets::Classes(y.view()), weights: None };
+        let momentum = Optimizer::Sgd { momentum: 0.9, nesterov: true };
+        let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false };
+        for optimizer in [plain, momentum, ADAM] {
+            for alpha in [0.0, 0.1] {
+                let expected = train_on(&data(Input::Sparse(sparse)), optimizer, alpha, 1);
+                for threads in [1, 2] {
+                    let dense = data(Input::Dense(x.view()));
+                    let found = train_on(&dense, optimizer, alpha, threads);
+                    assert!(found == expected, "{optimizer:?} {alpha} {threads}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shares_of_any_size_give_what_one_thread_gives() {
+        for (sizes, batch) in [(&[60, 150, 130, 7][..], 203), (&[300, 400, 5], 64)] {
+            for zeros in [0, 9] {
+                let alone = train(sizes, batch, &[1.0], zeros);
+                for speeds in [&[1.0, 1.0][..], &[1.0, 9.0], &[9.0, 1.0], &[1.0, 0.8, 7.0]] {
+                    let shared = train(sizes, batch, speeds, zeros);
+                    assert!(alone == shared, "{sizes:?} {speeds:?}: {} {}", alone.1, shared.1);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn epochs_may_change_between_one_thread_and_all() {
+        let (x, y) = data(60, 7, 3);
+        let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
+        let of = |threads: usize| {
+            let mut trainer = trainer(&[60, 150, 130, 7], Activation::Relu, ADAM, 0.1);
+            for tries_one in [false, true, true, false, true] {
+                trainer.pace = Pace::default();
+                if tries_one {
+                    (0..3).for_each(|_| trainer.pace.observe(false, 1, Duration::from_millis(1)));
+                }
+                trainer.epoch(&data, None, 203, threads, || false).unwrap();
+                let expected = if tries_one { 1 } else { threads };
+                assert_eq!(trainer.workspaces.each.len(), expected);
+                let has_observed = trainer.pace != Pace::default();
+                assert_eq!(has_observed, tries_one || threads > 1);
+            }
+            trainer.parameters().to_vec()
+        };
+        assert!(of(1) == of(2) && of(1) == of(3));
+    }
+}

@@ -1,0 +1,38 @@
+//! How many rows of a batch are taken at once, and how many threads they keep busy.
+
+use crate::data::{Layout, work_per_row};
+use crate::linalg::team::MAX_THREADS;
+use crate::network::Network;
+
+/// A batch is taken in goes of at most so many rows, so that memory stays bounded when a batch is the whole data set ...
+const MAX_ROWS_AT_ONCE: usize = 1024;
+/// ... and of about so many multiplications, so that it can be interrupted within some ten milliseconds.
+const MAX_WORK_AT_ONCE: usize = 1 << 30;
+/// Multiplications that are worth a second thread: some ten microseconds ...
+pub const WORK_PER_THREAD: usize = 1 << 19;
+/// ... and rows, as long as one processor's cache holds all weights: after each batch half of them have to move, and lists
+/// of entries with them.
+const ROWS_PER_THREAD: usize = 5;
+const ROWS_OF_ENTRIES_PER_THREAD: usize = 8;
+const WEIGHTS_IN_CACHE: usize = 1 << 18;
+
+/// Rows of a batch that are taken at once.
+pub fn rows_at_once(network: &Network, batch: usize) -> usize {
+    let most = MAX_WORK_AT_ONCE / work_per_row(network, &[]).max(1);
+    batch.min(most.clamp(16, MAX_ROWS_AT_ONCE))
+}
+
+/// Threads that this much work keeps busy.
+pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowed: usize) -> usize {
+    let work = work_per_row(network, layouts);
+    let work_of_batch = work.saturating_mul(rows);
+    let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
+    if network.packed_len() <= WEIGHTS_IN_CACHE {
+        let whole_rows = work_of_batch / work_per_row(network, &[]).max(1);
+        threads = threads.min(match layouts[0].is_of_lists() {
+            false => whole_rows / ROWS_PER_THREAD,
+            true => whole_rows / ROWS_OF_ENTRIES_PER_THREAD,
+        });
+    }
+    threads.clamp(1, MAX_THREADS)
+}
