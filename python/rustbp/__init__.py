@@ -16,6 +16,8 @@ from rustbp.regressor import MLPRegressor
 
 if TYPE_CHECKING:
     from rustbp._io.saving import load
+    from rustbp._onnx.model import to_onnx
+    from rustbp._onnx.pipelines import register_onnx_converters
     from rustbp.gradient_check import check_gradients
     from rustbp.hidden import HiddenActivations, hidden_activations
     from rustbp.history import record_fit
@@ -35,7 +37,9 @@ __all__ = [
     "hidden_activations",
     "load",
     "record_fit",
+    "register_onnx_converters",
     "set_num_threads",
+    "to_onnx",
     "to_sklearn",
 ]
 
@@ -48,6 +52,8 @@ _LAZY = {
     "hidden_activations": "hidden",
     "load": "_io.saving",
     "record_fit": "history",
+    "register_onnx_converters": "_onnx.pipelines",
+    "to_onnx": "_onnx.model",
 }
 
 # Pickles of version 0.1 know the optimizer's state by this name.
