@@ -307,7 +307,7 @@ def test_options_of_skl2onnx():
     by_class = run(skl2onnx.to_onnx(model, X3[:1]), X3[:5])["output_probability"]
     expected = model.predict_proba(X3[:5])
     np.testing.assert_allclose(
-        [[row[c] for c in "ape bee cat".split()] for row in by_class], expected
+        [[row[c] for c in ["ape", "bee", "cat"]] for row in by_class], expected
     )
     options = {"zipmap": False, "nocl": True}
     label = run(skl2onnx.to_onnx(model, X3[:1], options=options), X3)["label"]

@@ -1,9 +1,10 @@
 """Every σ as ONNX nodes.
 
-To add one: write a function from (graph, name of z) to the name of a, and enter it in `FORMS` under the core's name. A test
-compares them with the core for each name that the core has.
+To add one: write a function from (graph, name of z) to the name of a, and enter it in `FORMS` under the core's name.
+A test compares them with the core for each name that the core has.
 
-onnxruntime has Elu, Gelu, Softplus and the like for float32 alone, so they are made of operators that it has for float64 too.
+onnxruntime has Elu, Gelu, Softplus and the like for float32 alone, so they are made of operators that it has for
+float64 too.
 """
 
 from collections.abc import Callable
@@ -57,7 +58,8 @@ def _gelu(g: Nodes, z: str) -> str:
 def _erf(g: Nodes, x: str) -> str:
     if g.dtype == np.float32:
         return g.add("Erf", x)
-    # erf |x| = 1 - t exp(-x² + P(u)) with t = 2 / (2 + |x|), u = 2t - 1: Press et al., "Numerical recipes", 3rd edition, 6.2.2.
+    # erf |x| = 1 - t exp(-x² + P(u)) with t = 2 / (2 + |x|), u = 2t - 1.
+    # Press et al., "Numerical recipes", 3rd edition, section 6.2.2.
     t = g.apply("Div", 2.0, g.apply("Add", g.add("Abs", x), 2.0))
     u = g.apply("Sub", g.apply("Mul", t, 2.0), 1.0)
     first, *others = reversed(_ERFC)

@@ -19,8 +19,8 @@ from rustbp.regressor import MLPRegressor
 def register_onnx_converters() -> None:
     """Teach skl2onnx the estimators of `rustbp`, so that ``skl2onnx.to_onnx`` takes pipelines with them.
 
-    They are computed in float64 where their input is of that type, and else in float32. The options ``zipmap``, ``nocl``
-    and ``output_class_labels`` are those of skl2onnx's own classifiers. A second call changes nothing.
+    They are computed in float64 where their input is of that type, and else in float32. The options ``zipmap``,
+    ``nocl`` and ``output_class_labels`` are those of skl2onnx's own classifiers. A second call changes nothing.
 
     Raises
     ------
