@@ -15,7 +15,8 @@ RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml $(shell find src)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test torture test-rust test-python check check-rust check-python check-stub bench clean tools
+.PHONY: help build demo test torture test-rust test-python check check-rust check-python check-stub check-workflows wheels \
+	test-wheel licenses bench clean tools
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +41,7 @@ torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the 
 	cargo test --release --no-default-features --lib -- --ignored
 	FORMAT_FILES=200000 cargo test --release --no-default-features --test format_memory
 
-check: check-rust check-python check-stub  ## formatting, lints, and the stub against the native module
+check: check-rust check-python check-stub check-workflows  ## formatting, lints, the stub, the workflows
 
 check-rust: $(VENV)/.done-venv  ## rustfmt, clippy with and without Python, rustdoc
 	cargo fmt --check
@@ -54,6 +55,27 @@ check-python: $(VENV)/.done-group-check  ## ruff
 
 check-stub: $(VENV)/.done-build $(VENV)/.done-group-check  ## stubtest
 	MYPYPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml rustbp._core
+
+check-workflows: $(VENV)/.done-group-check  ## what the repository's host reads: schemas, and zizmor's audits of workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+	  $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline --quiet .github
+
+wheels: $(VENV)/.done-group-wheels | tools  ## wheel and sdist, checked, in dist/; RELEASE=1 if to be published, AGAIN=1 compares two builds
+	$(BIN)/python release/wheels.py $(if $(RELEASE),--release) $(if $(AGAIN),--again) $(ARGS)
+
+test-wheel: | tools  ## the tests with the wheel of dist/, on every Python here; PYTHONS="3.12 oldest" and ARGS select
+	$(PYTHON) release/try_wheel.py
+
+# cargo-about takes some minutes to build, and is found on the path if it is there.
+licenses: | tools  ## THIRD-PARTY-LICENSES anew, after a change in Cargo.lock
+	command -v cargo-about >/dev/null || cargo install --locked --root target/about --features cli cargo-about
+	PATH="$$PATH:target/about/bin" cargo about generate --locked -c release/about.toml \
+	  -o THIRD-PARTY-LICENSES release/about.hbs
 
 # The large peers are installed only when they are named, as in `make bench PEERS="torch jax optax"`.
 bench: $(VENV)/.done-build $(VENV)/.done-group-bench  ## time the workloads; PEERS="torch jax optax" installs and adds these

@@ -31,6 +31,7 @@ PYTHON = {
     "history": "a fit recorded",
     "monitor": "a fit watched",
     "display": "pictures",
+    "_onnx": "fitted models as ONNX graphs",
     ".": "the public names",
 }
 

@@ -233,9 +233,7 @@ def test_a_copy_in_the_same_process_shows_epochs(capsys):
 
 def test_rich_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "rich", None)
-    with pytest.raises(
-        ImportError, match=r"TrainingMonitor needs rich: pip install 'rustbp\[progress\]'"
-    ):
+    with pytest.raises(ImportError, match=r"TrainingMonitor needs rich: pip install rich"):
         TrainingMonitor()
 
 

@@ -72,7 +72,7 @@ class TrainingMonitor:
 
     def __init__(self, X_val: Any = None, y_val: Any = None, *, console: Any = None) -> None:
         if importlib.util.find_spec("rich") is None:
-            raise ImportError("TrainingMonitor needs rich: pip install 'rustbp[progress]'")
+            raise ImportError("TrainingMonitor needs rich: pip install rich")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: pass both, or neither.")
         self.X_val = X_val

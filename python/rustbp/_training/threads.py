@@ -1,23 +1,16 @@
 """The core's threads among those that ``threadpoolctl`` lists and limits.
 
-``threadpoolctl`` comes with scikit-learn. It loads a library it knows by the beginning of its file name, and asks it by
-C functions, which the native module exports.
+``threadpoolctl`` loads a library it knows by the beginning of its file name, and asks it by C functions, which the
+native module exports.
 """
 
 import os
 from multiprocessing import parent_process
 
+import threadpoolctl
 from joblib.parallel import get_active_backend
 
 from rustbp import _core
-
-try:
-    import threadpoolctl
-
-    _Controller = threadpoolctl.LibController
-    _register = threadpoolctl.register
-except (ImportError, AttributeError):  # older than 3.2, which had no controllers of others
-    _Controller = None
 
 
 def allowed(n_threads: int | None) -> int | None:
@@ -33,23 +26,22 @@ def allowed(n_threads: int | None) -> int | None:
     return n_threads
 
 
-if _Controller is not None:
+class RustbpController(threadpoolctl.LibController):
+    """Lists and limits what calls with ``n_threads=None`` may use; an explicit ``n_threads`` goes before it."""
 
-    class RustbpController(_Controller):
-        """Lists and limits what calls with ``n_threads=None`` may use; an explicit ``n_threads`` goes before it."""
+    user_api = "rustbp"
+    internal_api = "rustbp"
+    filename_prefixes = ("_core.abi3", "_core.cp")
+    check_symbols = ("rustbp_get_num_threads", "rustbp_set_num_threads")
 
-        user_api = "rustbp"
-        internal_api = "rustbp"
-        filename_prefixes = ("_core.abi3", "_core.cp")
-        check_symbols = ("rustbp_get_num_threads", "rustbp_set_num_threads")
+    def get_num_threads(self) -> int:
+        return self.dynlib.rustbp_get_num_threads()
 
-        def get_num_threads(self) -> int:
-            return self.dynlib.rustbp_get_num_threads()
+    def set_num_threads(self, num_threads: int) -> None:
+        self.dynlib.rustbp_set_num_threads(num_threads)
 
-        def set_num_threads(self, num_threads: int) -> None:
-            self.dynlib.rustbp_set_num_threads(num_threads)
+    def get_version(self) -> str:
+        return _core.__version__
 
-        def get_version(self) -> str:
-            return _core.__version__
 
-    _register(RustbpController)
+threadpoolctl.register(RustbpController)

@@ -45,7 +45,7 @@ class Display(ABC):
             import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
-                f"{type(self).__name__} needs matplotlib: pip install 'rustbp[plot]'"
+                f"{type(self).__name__} needs matplotlib: pip install matplotlib"
             ) from error
         self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
         self.figure_ = self.ax_.figure

@@ -1,0 +1,17 @@
+"""Print the oldest version of each package that pyproject.toml allows, as constraints for pip."""
+
+import re
+import tomllib
+from pathlib import Path
+
+
+def oldest(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].values()
+    requirements = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    bounds = [re.fullmatch(r"([\w-]+)>=([\d.]+)", line) for line in requirements]
+    return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound})
+
+
+if __name__ == "__main__":
+    print(*oldest(Path(__file__).resolve().parent.parent), sep="\n")
