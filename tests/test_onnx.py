@@ -261,8 +261,9 @@ def converters():
 def test_pipeline_with_a_classifier(labels, dtype):
     X = X3.astype(dtype)
     pipeline = make_pipeline(StandardScaler(), small()).fit(X, LABELS[labels])
-    onnx_model = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
-    assert_same(run(onnx_model, X), pipeline, X, TOLERANCE[dtype])
+    results = run(skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False}), X)
+    assert results["probabilities"].dtype == dtype
+    assert_same(results, pipeline, X, TOLERANCE[dtype])
 
 
 @each_dtype
@@ -272,6 +273,7 @@ def test_pipeline_with_a_regressor(n_targets, dtype):
     X, y = X.astype(dtype), y / 100
     pipeline = make_pipeline(StandardScaler(), small(MLPRegressor, activation="tanh")).fit(X, y)
     variable = run(skl2onnx.to_onnx(pipeline, X[:1]), X)["variable"]
+    assert variable.dtype == dtype
     expected = pipeline.predict(X).reshape(N_ROWS, n_targets)
     np.testing.assert_allclose(variable, expected, rtol=0, atol=10 * TOLERANCE[dtype])
 
