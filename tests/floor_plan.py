@@ -92,6 +92,7 @@ NOISE = re.compile(
 )
 TEST = r"#\[cfg\((?:all\()?test\b[^\]]*\]"
 USE = re.compile(r"(pub(?:\([^)]*\))?\s+)?\buse\s([^;]+);")
+VISIBLE = re.compile(r"\bpub\(in [^)]*\)")
 PATH = re.compile(r"(?<![\w:])\w+(?:\s*::\s*\w+)+")
 
 
@@ -124,7 +125,7 @@ class _Crate(dict):
         """Every path into the crate: its segments, and the name that a ``use`` gives it."""
         for use in USE.finditer(self[name]):
             yield from self.spread([], use[2], name)
-        for path in PATH.finditer(USE.sub("", self[name])):
+        for path in PATH.finditer(VISIBLE.sub("", USE.sub("", self[name]))):
             yield from self.spread([], path[0], name)
 
     def spread(self, prefix, tree, name):

@@ -35,6 +35,26 @@ PYTHON = {
     ".": "the public names",
 }
 
+RUST = {
+    "error": "the one error type",
+    "allocate": "memory that may be refused",
+    "linalg/memory": "how matrices lie in memory",
+    "linalg/kernels": "one register, on each instruction set",
+    "linalg/dense": "the three products",
+    "linalg/zeros": "the same without the zeros",
+    "linalg/team": "threads for the length of a call",
+    "linalg": "the rooms above",
+    "network": "what a network is",
+    "data": "the rows of a call",
+    "backprop": "forward and backward, BP1 to BP4",
+    "training": "optimizers, one epoch, sharing out a batch",
+    "predict": "the forward pass alone",
+    "inspect": "every quantity of one backward pass",
+    "format": "a model as bytes",
+    "python": "the binding",
+    ".": "the crate",
+}
+
 LONGEST, MEDIAN = 450, 180
 
 
@@ -185,6 +205,7 @@ def test_a_circle_of_rust_is_found(tmp_path, back):
         "#[cfg(all(test, unix))]\n#[allow(unused)]\nuse crate::attic::{Key, chest};",
         "#[cfg(test)]\nmod tests;",
         "use attic::Key;",  # of another crate
+        "pub(in crate::attic) struct Wine;",
     ],
 )
 def test_a_house_of_rust_in_order(tmp_path, harmless):

@@ -22,16 +22,6 @@ from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 FITTED = (*convert.SHARED, "_optimizer")
 """Every attribute a fit may set; what a fit from scratch does not set, it removes."""
 
-_PROGRESS = (
-    "loss_",
-    "loss_curve_",
-    "best_loss_",
-    "validation_scores_",
-    "best_validation_score_",
-    "_no_improvement_count",
-    "_optimizer",
-)
-
 
 class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used itself."""
@@ -190,7 +180,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         self, layer_sizes: list[int], dtype: Any, given: tuple[Any, Any] = (None, None)
     ) -> None:
         """Forget an earlier fit, and draw the weights that are not given."""
-        for name in _PROGRESS:
+        for name in (*convert.PROGRESS, "_optimizer"):
             self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0

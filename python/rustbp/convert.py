@@ -21,6 +21,16 @@ THEIRS = {
 }
 """Those of scikit-learn, under the names of `ESTIMATORS`."""
 
+PROGRESS = (
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+    "_no_improvement_count",
+)
+"""What a fit from scratch begins anew."""
+
 SHARED = (
     "coefs_",
     "intercepts_",
@@ -33,12 +43,7 @@ SHARED = (
     "_label_binarizer",
     "n_iter_",
     "t_",
-    "loss_",
-    "loss_curve_",
-    "best_loss_",
-    "validation_scores_",
-    "best_validation_score_",
-    "_no_improvement_count",
+    *PROGRESS,
     "_random_state",
 )
 """What the two packages' estimators have in common when fitted, under the same names."""
