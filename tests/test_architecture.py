@@ -62,9 +62,12 @@ def lines(path):
     return len(path.read_text().splitlines())
 
 
-@pytest.fixture(scope="module", params=["python"])
+@pytest.fixture(scope="module", params=["python", "rust"])
 def house(request):
-    """A folder, what its files import, its rooms, its files, and what the file of a folder is called."""
+    """What the files import, the rooms, the files, and what the file of a folder is called."""
+    if request.param == "rust":
+        folder = TREE / "src"
+        return floor_plan.rust_imports(folder), RUST, list(folder.rglob("*.rs")), "mod.rs"
     folder = TREE / "python/rustbp"
     files = [path for path in folder.rglob("*.py*") if path.suffix in (".py", ".pyi")]
     return floor_plan.python_imports(folder), PYTHON, files, "__init__.py"
@@ -87,14 +90,28 @@ def test_each_room_is_there(house):
 
 def test_each_folder_says_what_it_is(house):
     """What lives in it, what it may import, where a newcomer starts."""
-    *_, files, of_folder = house
-    folders = [path for path in files if path.name == of_folder]
+    graph, rooms, files, of_folder = house
+    folders = {path.parent: opening_of(path) for path in files if path.name == of_folder}
     assert folders
-    for path in folders:
-        opening = re.match(r'"""(.*?)"""|((?://!.*\n)+)', path.read_text(), re.DOTALL)[0]
-        assert re.search(r"\bimports?\b", opening, re.IGNORECASE), path
-        assert re.search(r"\bstarts?\b", opening, re.IGNORECASE), path
-        assert len(opening.splitlines()) >= 3, path
+    for folder, opening in folders.items():
+        assert re.search(r"\bimports?\b", opening, re.IGNORECASE), folder
+        assert re.search(r"\bstarts?\b", opening, re.IGNORECASE), folder
+        assert len(opening.splitlines()) >= 3, folder
+    for room in rooms:
+        opening = next((text for path, text in folders.items() if path.match(f"*/{room}")), "all")
+        if not re.search(r"\ball\b", opening):
+            inside = {name for name in graph if floor_plan.room_of(name, rooms) == room}
+            used = {floor_plan.room_of(target, rooms) for name in inside for target in graph[name]}
+            # Errors come from everywhere.
+            for other in used - {room, "error", "allocate"}:
+                assert any(re.search(rf"\b{part}\b", opening) for part in other.split("/")), (
+                    f"{room} does not say that it imports {other}"
+                )
+
+
+def opening_of(path):
+    """The docstring that a file begins with."""
+    return re.match(r'"""(.*?)"""|((?://!.*\n)+)', path.read_text(), re.DOTALL)[0]
 
 
 def test_files_are_short(house):
