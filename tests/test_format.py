@@ -285,7 +285,7 @@ REFUSED = {
     "biases of another width": (
         lambda model: model.intercepts_.insert(0, np.zeros(7)),
         ValueError,
-        "intercepts_.0 must be F64 of shape",
+        "intercepts_[0] must have shape (4,); got (7,)",
     ),
     "weights that the optimizer's state is not for": (
         lambda model: (

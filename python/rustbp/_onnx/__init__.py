@@ -1,5 +1,5 @@
 """Fitted models as ONNX graphs, by themselves or in a pipeline.
 
-Imports `_arrays`, `_io` and the estimators; nothing of ONNX until a model is exported.
+Imports `_core`, `_arrays`, `_io`, `classifier` and `regressor`; nothing of ONNX until a model is exported.
 Start at `model.to_onnx`; `forms.FORMS` is where an activation is added.
 """
