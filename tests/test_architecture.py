@@ -16,6 +16,7 @@ PYTHON = {
     "_core": "the native module, by its stub",
     "_warn": "warnings that filters for scikit-learn's silence too",
     "_hooks": "private methods of scikit-learn's perceptrons, and what to use instead",
+    "_missing": "attributes that a model may lack",
     "_arrays": "from validated input to what the core takes",
     "_training": "how a fit runs",
     "_io": "model files",

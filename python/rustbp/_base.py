@@ -4,6 +4,7 @@ A fit trains a copy of the estimator and hands its fitted attributes over in one
 raises leaves a fitted model as it was, and a prediction in another thread sees either the old model or the new one.
 """
 
+import inspect
 import operator
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
@@ -15,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _hooks, convert
+from rustbp import _arrays, _core, _hooks, _missing, convert
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 
@@ -74,7 +75,16 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
                 f"{type(self).__name__!r} object has no attribute {name!r}, which is private to scikit-learn's "
                 f"perceptrons. {_hooks.instead_of(name)}"
             )
-        return object.__getattribute__(self, name)
+        where = _missing.where_from(name)
+        if where is not None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}. {where}"
+            )
+        # An older version, whose pickle this is, did not have the parameter.
+        default = _missing.default_of(type(self), name)
+        return (
+            object.__getattribute__(self, name) if default is inspect.Parameter.empty else default
+        )
 
     @abstractmethod
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
@@ -149,6 +159,8 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
                 "Use compute=None, or another solver."
             )
         first = not hasattr(model, "coefs_") or (not model.warm_start and not incremental)
+        if not first:
+            _missing.complete(model)
         report = callbacks_of(self, None if incremental else (X, y, sample_weight))
         X, y = model._encode(X, y, incremental=incremental, reset=first)
         if sample_weight is not None:
@@ -216,6 +228,10 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         model.__dict__ = self.__dict__.copy()
         return model
 
+    def __getstate__(self):
+        # For pickle, copy and deepcopy: as of this moment too.
+        return super().__getstate__().copy()
+
     def _fitted_attributes(self, **changed: Any) -> dict[str, Any]:
         state = self.__dict__
         return {name: state[name] for name in FITTED if name in state} | changed
@@ -223,10 +239,13 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
     def _adopt(self, model: Any) -> None:
         """Take over what a trained copy learnt, and nothing else: parameters may have been set meanwhile."""
         fitted = model._fitted_attributes()
-        self.__dict__.update(fitted)
-        for name in FITTED:
-            if name not in fitted:
-                self.__dict__.pop(name, None)
+        # Each of the two is one step, so that no other thread sees some of both fits.
+        if all(name in fitted for name in FITTED if name in self.__dict__):
+            self.__dict__.update(fitted)
+        else:
+            state = self.__dict__.copy()
+            kept = {name: value for name, value in state.items() if name not in FITTED}
+            self.__dict__ = kept | fitted
 
     def to_sklearn(self):
         """The scikit-learn estimator with these parameters and this fit.
@@ -304,9 +323,10 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
                     and _arrays.surely_finite(X)
                 ):
                     return model, model._run(X, state["coefs_"], state["intercepts_"])
-            except (KeyError, TypeError, ValueError, AttributeError):
+            except (LookupError, TypeError, ValueError, AttributeError):
                 pass  # Not so simple after all; what follows copes, or says what is wrong.
         check_is_fitted(model)
+        _missing.complete(model)
         X = validate_data(model, X, accept_sparse=["csr", "csc"], reset=False)
         dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
         coefs, intercepts = _arrays.layers(model.coefs_, model.intercepts_, dtype)

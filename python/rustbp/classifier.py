@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from rustbp import _arrays, _labels
+from rustbp import _arrays, _labels, _missing
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
 
@@ -333,7 +333,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             If `classes` is missing in the first call or differs from it later, if `y` has other labels, and as in
             `fit`.
         """
-        model = self._copy()
+        model = _missing.complete(self._copy())
         if _check_partial_fit_first_call(model, classes):
             y = _arrays.native(y)
             multilabel = type_of_target(y).startswith("multilabel")
@@ -354,7 +354,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             Labels, in the dtype of `classes_`.
         """
         model, output = self._forward(X)
-        binarizer = model._label_binarizer
+        binarizer = model._label_binarizer or _missing.complete(model)._label_binarizer
         if binarizer.y_type_.startswith("multilabel"):
             return binarizer.inverse_transform(output)
         # A single class has no other to tell it from.
@@ -375,11 +375,15 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             With one logistic unit per class (see `output_activation`), the outputs divided by their sum.
         """
         model, output = self._forward(X)
+        asked = _labels.output_activation(model, "multiclass")
         if output.shape[1] == 1:
-            if model.out_activation_ == "softmax":
+            if asked == model.out_activation_ == "softmax" and len(model.classes_) == 1:
                 return output
             return np.concatenate((1 - output, output), axis=1)
-        if model.out_activation_ == "logistic" and model._label_binarizer.y_type_ == "multiclass":
+        if (
+            asked == model.out_activation_ == "logistic"
+            and model._label_binarizer.y_type_ == "multiclass"
+        ):
             total = output.sum(axis=1, keepdims=True)
             # No unit fires at all: no class is more probable than another.
             np.divide(output, total, out=output, where=total > 0)

@@ -13,6 +13,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from rustbp import _arrays, _labels
 from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
+from rustbp._missing import complete
 from rustbp._training.optimizer import SLOTS, Optimizer
 
 THEIRS = {
@@ -148,7 +149,7 @@ def _refuse_overrides(name: str, subclass: type, kind: type) -> None:
 
 
 def _from_one(estimator: Any, model: Any) -> Any:
-    _copy_shared(estimator, model)
+    complete(_copy_shared(estimator, model))
     optimizer = getattr(estimator, "_optimizer", None)
     if optimizer is not None:
         model._optimizer = _optimizer_from_sklearn(optimizer)
@@ -156,6 +157,8 @@ def _from_one(estimator: Any, model: Any) -> Any:
 
 
 def _to_one(model: Any, estimator: Any) -> Any:
+    if hasattr(complete(model), "coefs_"):
+        _ = model.out_activation_  # without which scikit-learn would fail later
     _refuse_what_sklearn_lacks(model)
     _copy_shared(model, estimator)
     if hasattr(estimator, "coefs_"):
@@ -165,24 +168,31 @@ def _to_one(model: Any, estimator: Any) -> Any:
         # Where its early stopping keeps the best weights.
         estimator._best_coefs = [coef.copy() for coef in estimator.coefs_]
         estimator._best_intercepts = [intercept.copy() for intercept in estimator.intercepts_]
-        if getattr(model, "_optimizer", None) is not None:
+        if estimator.solver != "lbfgs":
+            # Its partial_fit counts on them.
+            for name, start in (
+                ("loss_curve_", []),
+                ("_no_improvement_count", 0),
+                ("best_loss_", np.inf),
+            ):
+                vars(estimator).setdefault(name, start)
+        if hasattr(model, "_optimizer"):
             estimator._optimizer = _optimizer_to_sklearn(
                 model._optimizer, estimator.coefs_ + estimator.intercepts_
             )
     return estimator
 
 
-def _copy_shared(source: Any, target: Any) -> None:
+def _copy_shared(source: Any, target: Any) -> Any:
     # A model put together by hand, or by an older version, may lack some of them.
     given = {name: getattr(source, name) for name in target.get_params() if hasattr(source, name)}
     target.set_params(**copy.deepcopy(given))
     state = vars(source)
-    for name in (*SHARED, "_metadata_request"):
+    # Without weights it is not fitted, whatever else it has.
+    for name in ("_metadata_request", *(SHARED if "coefs_" in state else ())):
         if name in state:
             setattr(target, name, copy.deepcopy(state[name]))
-    if state.get("coefs_") is not None:
-        target.n_layers_ = len(source.coefs_) + 1
-        target.n_outputs_ = np.shape(source.coefs_[-1])[1]
+    return target
 
 
 def _refuse_what_sklearn_lacks(model: Any) -> None:

@@ -3,6 +3,7 @@
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
@@ -17,7 +18,7 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rustbp import _arrays, _core
+from rustbp import _arrays, _core, _missing
 from rustbp.inspection import require_perceptron
 
 
@@ -65,7 +66,7 @@ def _with_layer(model: Any, layer: int) -> tuple[Any, int]:
     """The model as of one moment, and the number of its layer."""
     require_perceptron(model)
     check_is_fitted(model)
-    model = model._copy()
+    model = _missing.complete(model._copy())
     return model, find_layer(layer, len(model.coefs_))
 
 
@@ -209,9 +210,8 @@ class HiddenActivations(
 
     @property
     def _n_features_out(self):
-        return len(
-            self.estimator_.intercepts_[find_layer(self.layer, len(self.estimator_.coefs_)) - 1]
-        )
+        model, number = _with_layer(self.estimator_, self.layer)
+        return np.shape(model.coefs_[number - 1])[1]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

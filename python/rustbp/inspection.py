@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from rustbp import _arrays, _core
+from rustbp import _arrays, _core, _missing
 from rustbp._arrays import Rows
 from rustbp._base import BaseMultilayerPerceptron, _hidden_sizes
 from rustbp._sigma import is_flat
@@ -187,7 +187,7 @@ def prepare(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Rows]:
     """A copy of ``model`` with weights, and the rows, in the dtype in which a fit would compute."""
     require_perceptron(model)
     model = model._copy()
-    model._validate_params()
+    _missing.complete(model)._validate_params()
     if hasattr(model, "coefs_"):
         # As in partial_fit: y may have some of the classes only.
         model.warm_start = False

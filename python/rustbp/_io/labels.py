@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.preprocessing import LabelBinarizer
 
 from rustbp._io.arrays import CODES, Arrays
@@ -10,7 +11,7 @@ from rustbp._io.arrays import CODES, Arrays
 
 def labels_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
     """What the document says of the labels, which go to the arrays; None for a regressor."""
-    if not hasattr(model, "_label_binarizer"):
+    if not is_classifier(model):
         return None
     binarizer = model._label_binarizer
     if (binarizer.neg_label, binarizer.pos_label, binarizer.sparse_output) != (0, 1, False):

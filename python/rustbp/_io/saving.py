@@ -16,13 +16,14 @@ from rustbp._io.arrays import as_bytes, from_bytes
 from rustbp._io.document import put_together, take_apart
 from rustbp._io.files import replacing
 from rustbp._io.values import integer
+from rustbp._missing import complete
 
 
 def save(model: Any, path: Any) -> None:
     """Write `model` to the file `path`; see the estimators' method of this name."""
     check_is_fitted(model)
     # As of this moment, should another thread fit it meanwhile.
-    model = model._copy()
+    model = complete(model._copy())
     try:
         document, arrays = take_apart(model)
         text = json.dumps(document, allow_nan=False)
