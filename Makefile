@@ -32,7 +32,7 @@ test-rust: | tools  ## the core alone, without Python
 	cargo test --no-default-features
 
 test-python: $(VENV)/.done-build $(VENV)/.done-group-test  ## pytest; ARGS="-k digits" selects
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the tests for docs/reliability.md (a quarter of an hour)
 	$(BIN)/python tests/torture/format.py
