@@ -74,6 +74,23 @@ def assert_same(results, model, X, tolerance):
     np.testing.assert_array_equal(results["label"][clear], model.predict(X)[clear])
 
 
+@pytest.mark.parametrize("activation", ["logistic", "identity", "softmax"])
+@pytest.mark.parametrize("kind", ["integers", "binary", "multilabel"])
+def test_an_output_activation_set_by_hand(kind, activation):
+    model = small().fit(X3, LABELS[kind])
+    model.out_activation_ = activation
+    model.intercepts_ = [b[None, :] for b in model.intercepts_]
+    del model.n_outputs_, model.n_features_in_
+    assert_same(run(rustbp.to_onnx(model), X3), model, X3, 1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_trained_on_distributions(n_classes):
+    targets = np.random.RandomState(0).dirichlet(np.ones(n_classes), N_ROWS)
+    model = small(soft_targets=True).fit(X3, targets)
+    assert_same(run(rustbp.to_onnx(model), X3), model, X3, 1e-6)
+
+
 # ---- activations ----
 
 

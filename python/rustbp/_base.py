@@ -115,7 +115,8 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             Training rows. float32 is trained in float32, all else in float64. Sparse rows stay sparse.
 
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, or a 0/1 matrix of labels, for the classifier; numbers for the regressor.
+            Class labels, or a 0/1 matrix of labels, for the classifier, with `soft_targets` distributions over the
+            classes; numbers for the regressor.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the cost; None weighs all alike.

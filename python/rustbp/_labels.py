@@ -3,6 +3,113 @@
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import unique_labels
+
+from rustbp import _arrays
+
+ROUNDING = 0.02
+"""What the sum of a distribution may be off by, as that of rounded numbers is."""
+
+
+def encode(model: Any, y: Any, *, incremental: bool, reset: bool) -> Any:
+    """Class indices (n,), or a matrix (n, n_outputs); sets what depends on the labels."""
+    known = hasattr(model, "classes_") and (model.warm_start or incremental)
+    if model.soft_targets:
+        return _distributions(model, y, known=known, reset=reset)
+    y = _arrays.column(_arrays.native(y))
+    if not known:
+        model._label_binarizer = LabelBinarizer().fit(y)
+        model.classes_ = model._label_binarizer.classes_
+    elif model.warm_start or not surely_known(y, model.classes_):
+        refuse_others(unique_labels(y), model.classes_, all_of_them=model.warm_start)
+    kind = model._label_binarizer.y_type_
+    output = output_activation(model, kind) if reset else model.out_activation_
+    model.out_activation_ = output
+    if kind.startswith("multilabel") or y.ndim == 2:
+        # The binarizer refuses a matrix where single labels were fitted, and the reverse.
+        y = model._label_binarizer.transform(y)
+        model.n_outputs_ = y.shape[1]
+        return y
+    n_classes = len(model.classes_)
+    model.n_outputs_ = n_classes if kind == "multiclass" or output == "softmax" else 1
+    return np.searchsorted(model.classes_, y)
+
+
+def _distributions(model: Any, y: Any, *, known: bool, reset: bool) -> Any:
+    """A distribution over the classes for each row, its sum exactly 1."""
+    if model.loss != "log_loss" or model.output_activation == "logistic":
+        raise ValueError(
+            "soft_targets=True needs loss='log_loss' and output units whose sum is 1: output_activation=None or "
+            f"'softmax'. Got loss={model.loss!r} and output_activation={model.output_activation!r}."
+        )
+    y = _arrays.dense(y)
+    if y.ndim != 2 or y.shape[1] < 2:
+        raise ValueError(
+            "soft_targets=True takes a distribution over two or more classes for each row: y of shape (n_samples, "
+            f"n_classes). Got an array of shape {y.shape}."
+        )
+    y = np.asarray(y, dtype=y.dtype if y.dtype.kind == "f" else np.float64)
+    sums = y.sum(axis=1, keepdims=True)
+    wrong = (np.abs(sums[:, 0] - 1) > ROUNDING) | (y < 0).any(axis=1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            "soft_targets=True takes rows of numbers from 0 on whose sum is 1. "
+            f"Row {row} of y is {np.array2string(y[row], threshold=8)}, with the sum {sums[row, 0]:g}."
+        )
+    if not known:
+        model._label_binarizer = LabelBinarizer().fit(np.arange(y.shape[1]))
+        model.classes_ = model._label_binarizer.classes_
+    elif y.shape[1] != len(model.classes_):
+        raise ValueError(
+            f"y has {y.shape[1]} columns, and the model knows {len(model.classes_)} classes."
+        )
+    if reset:
+        model.out_activation_ = "softmax"
+    elif model.out_activation_ != "softmax":
+        raise ValueError(
+            "soft_targets=True cannot go on from a model whose outputs are those of "
+            f"{model.out_activation_!r} units; it needs 'softmax'."
+        )
+    model.n_outputs_ = y.shape[1]
+    return y / sums
+
+
+def columns(y: Any, classes: Any) -> Any:
+    """The classes that the columns of the first distributions stand for: 0, 1, ... where none are named."""
+    if classes is None:
+        # Of another shape, y is refused later.
+        return np.arange(np.shape(y)[1] if np.ndim(y) == 2 else 2)
+    if list(classes) != sorted(set(classes)):
+        raise ValueError(
+            "With soft_targets=True, classes must be sorted and without doubles: column j of y is that "
+            f"of classes[j]. Got {classes!r}."
+        )
+    return classes
+
+
+def most_probable(y: Any, classes: Any) -> Any:
+    """The labels that distributions give the largest share."""
+    y = np.asarray(y)
+    if y.shape[1] != len(classes):
+        raise ValueError(f"y has {y.shape[1]} columns, and the model knows {len(classes)} classes.")
+    return classes[y.argmax(axis=1)]
+
+
+def divides(model: Any) -> bool:
+    """Whether probabilities are outputs divided by their sum: of logistic units, one for each of several classes, where
+    the parameters asked for them."""
+    return (
+        output_activation(model, "multiclass") == model.out_activation_ == "logistic"
+        and model._label_binarizer.y_type_ == "multiclass"
+    )
+
+
+def is_sure(model: Any) -> bool:
+    """Whether there is a single class, whose output is the softmax of itself alone."""
+    asked = output_activation(model, "multiclass")
+    return asked == model.out_activation_ == "softmax" and len(model.classes_) == 1
 
 
 def surely_known(y: Any, classes: Any) -> bool:

@@ -7,7 +7,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import validate_data
 
 from rustbp import _arrays, _labels, _missing
@@ -122,6 +122,13 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         solver than 'lbfgs'; else `fit` and `partial_fit` raise ValueError. Sparse rows are multiplied
         in float32, and so is all that `predict` does.
 
+    soft_targets : bool, default=False
+        Whether `y` holds a distribution over the classes for each row instead of labels: what several people
+        said, or what another model thinks [5]_. Rows sum to 1; what rounding has left of that is divided out.
+        With loss='log_loss' alone. The outputs are those of 'softmax', also for two classes. Column j of `y`
+        stands for ``classes_[j]``, which is j itself unless `partial_fit` is given `classes`. `predict` and
+        `score` take the most probable class.
+
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
@@ -181,6 +188,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     .. [2] He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", arXiv:1502.01852.
     .. [3] Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980.
     .. [4] Nielsen (2015), "Neural networks and deep learning".
+    .. [5] Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network", arXiv:1503.02531.
 
     Examples
     --------
@@ -198,6 +206,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         **BaseMultilayerPerceptron._parameter_constraints,
         "loss": [StrOptions({"log_loss", "squared_error"})],
         "output_activation": [None, StrOptions({"softmax", "logistic"})],
+        "soft_targets": ["boolean"],
     }
 
     def __init__(
@@ -231,6 +240,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         init="glorot_uniform",
         n_threads=None,
         compute=None,
+        soft_targets=False,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -260,6 +270,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         self.init = init
         self.n_threads = n_threads
         self.compute = compute
+        self.soft_targets = soft_targets
 
     def _encode(self, X, y, *, incremental, reset):
         X, y = validate_data(
@@ -271,23 +282,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             dtype=(np.float64, np.float32),
             reset=reset,
         )
-        y = _arrays.column(_arrays.native(y))
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-        elif self.warm_start or not _labels.surely_known(y, self.classes_):
-            _labels.refuse_others(unique_labels(y), self.classes_, all_of_them=self.warm_start)
-        kind = self._label_binarizer.y_type_
-        output = _labels.output_activation(self, kind) if reset else self.out_activation_
-        self.out_activation_ = output
-        if kind.startswith("multilabel") or y.ndim == 2:
-            # The binarizer refuses a matrix where single labels were fitted, and the reverse.
-            y = self._label_binarizer.transform(y)
-            self.n_outputs_ = y.shape[1]
-            return X, y
-        n_classes = len(self.classes_)
-        self.n_outputs_ = n_classes if kind == "multiclass" or output == "softmax" else 1
-        return X, np.searchsorted(self.classes_, y)
+        return X, _labels.encode(self, y, incremental=incremental, reset=reset)
 
     def _reported_loss(self, cost, penalty):
         return cost + penalty
@@ -298,6 +293,8 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     def _score_output(self, output, y, sample_weight):
         if sample_weight is not None and not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
+        if self.soft_targets:
+            y = y.argmax(axis=1)
         right = (output > 0.5) == y if y.ndim == 2 else _labels.decide(output) == y
         right = right.all(axis=1) if right.ndim == 2 else right
         return float(np.average(right, weights=sample_weight))
@@ -313,14 +310,14 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             Training rows.
 
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels.
+            Class labels; with `soft_targets`, distributions over the classes.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the cost.
 
         classes : array-like of shape (n_classes,), default=None
             Every label that will ever occur. The first call needs it; later calls may leave it out. `y` need not
-            contain all of them.
+            contain all of them. With `soft_targets` it names the columns of `y`, which are else 0, 1, ...
 
         Returns
         -------
@@ -334,9 +331,11 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             `fit`.
         """
         model = _missing.complete(self._copy())
+        if self.soft_targets and not hasattr(model, "classes_"):
+            classes = _labels.columns(y, classes)
         if _check_partial_fit_first_call(model, classes):
             y = _arrays.native(y)
-            multilabel = type_of_target(y).startswith("multilabel")
+            multilabel = not self.soft_targets and type_of_target(y).startswith("multilabel")
             model._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._train(model, X, y, sample_weight, incremental=True)
 
@@ -375,15 +374,11 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             With one logistic unit per class (see `output_activation`), the outputs divided by their sum.
         """
         model, output = self._forward(X)
-        asked = _labels.output_activation(model, "multiclass")
         if output.shape[1] == 1:
-            if asked == model.out_activation_ == "softmax" and len(model.classes_) == 1:
-                return output
-            return np.concatenate((1 - output, output), axis=1)
-        if (
-            asked == model.out_activation_ == "logistic"
-            and model._label_binarizer.y_type_ == "multiclass"
-        ):
+            return (
+                output if _labels.is_sure(model) else np.concatenate((1 - output, output), axis=1)
+            )
+        if _labels.divides(model):
             total = output.sum(axis=1, keepdims=True)
             # No unit fires at all: no class is more probable than another.
             np.divide(output, total, out=output, where=total > 0)
@@ -405,6 +400,29 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         """
         probability = self.predict_proba(X)
         return np.log(probability, out=probability)
+
+    def score(self, X, y, sample_weight=None):
+        """Share of the rows whose class is right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to classify.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels. With `soft_targets` also distributions; the right class of a row is then the most probable.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        accuracy : float
+            From 0 to 1. Of several labels per row all must be right.
+        """
+        if self.soft_targets and np.ndim(y) == 2:
+            y = _labels.most_probable(y, self.classes_)
+        return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -202,7 +202,8 @@ def _refuse_what_sklearn_lacks(model: Any) -> None:
     kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
     if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"
-        if _labels.output_activation(model, kind) != usual:
+        two = kind == "binary" and np.shape(getattr(model, "coefs_", [[[0]]])[-1])[1] == 2
+        if _labels.output_activation(model, kind) != usual or two:
             lacking.append(f"output activation {model.out_activation_!r} for {kind} targets")
     if model.activation not in {"identity", "logistic", "tanh", "relu"}:
         lacking.append(f"activation={model.activation!r}")

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from rustbp import _core
-from rustbp._arrays import common_dtype
+from rustbp._arrays import common_dtype, layers
 from rustbp._io.files import replacing
+from rustbp._missing import complete
 from rustbp._onnx.network import (
     add_classifier,
     add_regressor,
@@ -127,6 +128,10 @@ def _fitted(model: Any) -> Any:
         )
     model = model._copy()
     check_is_fitted(model)
+    complete(model)
+    # Whatever a user may have assigned.
+    dtype = common_dtype(*model.coefs_, *model.intercepts_)
+    model.coefs_, model.intercepts_ = layers(model.coefs_, model.intercepts_, dtype)
     return model
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustbp._labels import divides, is_sure
 from rustbp._onnx.forms import FORMS, Form
 from rustbp._onnx.nodes import Nodes
 
@@ -40,8 +41,7 @@ def is_multilabel(model: Any) -> bool:
 
 def n_probabilities(model: Any) -> int:
     """Columns of `predict_proba`."""
-    single = model.n_outputs_ == 1 and model.out_activation_ != "softmax"
-    return 2 if single else model.n_outputs_
+    return 2 if model.n_outputs_ == 1 and not is_sure(model) else model.n_outputs_
 
 
 def labels(classes: NDArray[Any]) -> NDArray[Any]:
@@ -77,10 +77,10 @@ def _form(name: str) -> Form:
 
 
 def _probability(g: Nodes, a: str, model: Any) -> str:
-    if model.out_activation_ == "softmax":
-        return a
     if model.n_outputs_ == 1:
-        return g.add("Concat", g.apply("Sub", 1.0, a), a, axis=1)
+        return a if is_sure(model) else g.add("Concat", g.apply("Sub", 1.0, a), a, axis=1)
+    if not divides(model):
+        return a
     # Each class has a unit of its own. Where none fires, no class is more probable than another.
     total = g.add("MatMul", a, g.constant(np.ones((model.n_outputs_, 1), g.dtype)))
     share = g.add("Div", a, total)
