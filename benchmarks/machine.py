@@ -1,26 +1,8 @@
-"""The machine a measurement was made on, and the limit of its arithmetic."""
+"""The machine a measurement was made on."""
 
 import os
 import platform
-import subprocess
-import sys
 from pathlib import Path
-
-from worker import THREAD_VARIABLES
-
-PEAK_PROGRAM = """
-from time import perf_counter
-import numpy as np
-n = 1024
-for dtype in ("float32", "float64"):
-    a = np.random.default_rng(0).random((n, n)).astype(dtype)
-    out, seconds, end = np.empty_like(a), [], perf_counter() + 1.0
-    while perf_counter() < end:
-        start = perf_counter()
-        np.matmul(a, a, out=out)
-        seconds.append(perf_counter() - start)
-    print(2e-9 * n**3 / min(seconds))
-"""
 
 
 def processors():
@@ -28,15 +10,6 @@ def processors():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def measured_peak():
-    """GFLOP/s of one core in float32 and float64: the best of NumPy's products of 1024 x 1024 in one second each."""
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, "1")
-    command = [sys.executable, "-c", PEAK_PROGRAM]
-    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    float32, float64 = (round(float(line), 1) for line in output.stdout.split())
-    return {"float32": float32, "float64": float64}
 
 
 def describe(threads):

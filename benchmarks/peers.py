@@ -1,17 +1,26 @@
 """One contender in a process of its own: trains for ever, and times epochs when it is told to.
 
 Each `train_...` is the fastest way that a user of that library has to write this training loop: rows in a new random
-order every epoch, all of them used, the loss computed. It calls `tick` at the end of each epoch.
+order every epoch, all of them used, the loss computed. It calls `tick` at the end of each epoch, and trains until that
+raises `Finished`. Nothing but epochs is timed: what a library does once for a whole training is part of none.
 """
 
+import contextlib
 import importlib.metadata
-import sys
 import warnings
 from time import perf_counter
 
 import numpy as np
 from worker import Channel
 from workloads import Workload, data
+
+
+class Finished(Exception):
+    """The next command is not about the net in training."""
+
+    def __init__(self, command):
+        super().__init__()
+        self.command = command
 
 
 class Ticks:
@@ -29,7 +38,10 @@ class Ticks:
         if len(self._seconds) == self._wanted:
             self._channel.answer(seconds=self._seconds)
             self._seconds = []
-            self._wanted = int(self._channel.command())
+            command = self._channel.command()
+            if "epochs" not in command:
+                raise Finished(command)
+            self._wanted = command["epochs"]
         self._start = perf_counter()
 
 
@@ -66,8 +78,8 @@ def _fit_estimator(MLPClassifier, workload, X, y, tick, **more):
         verbose=True,
         **more,
     )
-    sys.stdout = TickingStream(tick)
-    estimator.fit(X, y)
+    with contextlib.redirect_stdout(TickingStream(tick)):
+        estimator.fit(X, y)
 
 
 def train_rustbp(workload, X, y, tick, compute=None):
@@ -187,6 +199,19 @@ def _versions(peer):
     return found
 
 
+def train(job, workload, X, y, tick):
+    """Train with the contender of a job until `tick` raises `Finished`."""
+    match job["peer"]:
+        case "rustbp":
+            train_rustbp(workload, X, y, tick, job.get("compute"))
+        case "scikit-learn":
+            train_sklearn(workload, X, y, tick)
+        case "PyTorch":
+            train_torch(workload, X, y, tick, job["threads"])
+        case "JAX":
+            train_jax(workload, X, y, tick)
+
+
 def main():
     channel = Channel()
     job = channel.job
@@ -195,25 +220,22 @@ def main():
     except ImportError as error:
         channel.answer(absent=f"not installed ({error})")
         return
-    workload = Workload(**job["workload"] | {"sizes": tuple(job["workload"]["sizes"])})
-    X, y = data(workload, job["dtype"], job["mnist"])
-    channel.answer(versions=versions)
-    channel.command()
-    tick = Ticks(channel)
-    match job["peer"]:
-        case "rustbp":
-            try:
-                train_rustbp(workload, X, y, tick, job["compute"])
-            except ValueError as error:
-                if job["compute"] is None:
-                    raise
-                channel.answer(absent=str(error))
-        case "scikit-learn":
-            train_sklearn(workload, X, y, tick)
-        case "PyTorch":
-            train_torch(workload, X, y, tick, job["threads"])
-        case "JAX":
-            train_jax(workload, X, y, tick)
+    channel.introduce(versions=versions)
+    command = channel.command()
+    while True:
+        sizes = tuple(command["workload"]["sizes"])
+        workload = Workload(**command["workload"] | {"sizes": sizes})
+        X, y = data(workload, job["dtype"], job["mnist"])
+        try:
+            train(job, workload, X, y, Ticks(channel))
+        except Finished as finished:
+            command = finished.command
+        except ValueError as error:
+            # The processor may have no bfloat16.
+            if not job.get("compute"):
+                raise
+            channel.answer(absent=str(error))
+            command = channel.command()
 
 
 if __name__ == "__main__":

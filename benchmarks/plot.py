@@ -1,12 +1,9 @@
-"""Draw results/*.json as plots/*.svg, for README.md.
+"""Draw a result as plots/*.svg, for README.md."""
 
-usage: python benchmarks/plot.py
-"""
-
-import json
 from pathlib import Path
 
 import matplotlib as mpl
+from report import of_part
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
@@ -41,82 +38,130 @@ def save(figure, name):
     print(f"drew {path.name}")
 
 
-def scaling(result):
+def grouped(rows, field):
+    """Rows by what they have in a field, in the order of the first of each."""
+    found = {}
+    for row in rows:
+        found.setdefault(row[field], []).append(row)
+    return found
+
+
+def _lines(axis, points, peers, figure, marker="o"):
+    """A line for each peer that was timed."""
+    for peer in peers:
+        timed = [point for point in points if peer in point["contenders"]]
+        axis.plot(
+            [point["x"] for point in timed],
+            [point["contenders"][peer][figure] for point in timed],
+            color=COLOURS[peer],
+            marker=marker,
+            markersize=4,
+            linewidth=1.4,
+            label=peer,
+        )
+
+
+def _logarithmic(axis, xs=None):
+    """Both axes; with a tick at each x of a few."""
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    if xs:
+        axis.set_xticks(xs, [str(x) for x in xs], minor=False)
+        axis.xaxis.minorticks_off()
+    axis.grid(which="major", color="#dddddd", linewidth=0.6)
+
+
+def scaling(rows):
     """Seconds per epoch, log-log, a panel for each sweep, with the limit of the machine's arithmetic."""
     figure, axes = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
-    panels = dict(zip(result["sweeps"], axes.flat, strict=False))
-    for what, series in result["sweeps"].items():
-        axis = panels[what]
-        for (title, points), marker in zip(series.items(), "os", strict=False):
+    for (sweep, in_sweep), axis in zip(grouped(rows, "sweep").items(), axes.flat, strict=False):
+        by_series = grouped(in_sweep, "series")
+        several = len(by_series) > 1
+        for (series, points), marker in zip(by_series.items(), "os", strict=False):
             xs = [point["x"] for point in points]
-            limit = [point["limit"] for point in points]
+            limit = [point["gflop"] / point["limit"]["float32"] for point in points]
             axis.plot(xs, limit, color=LIMIT, linestyle="--", linewidth=1, label="limit")
-            for peer in ("rustbp", "scikit-learn"):
-                timed = [point for point in points if peer in point["seconds"]]
-                ys = [point["seconds"][peer] for point in timed]
-                axis.plot(
-                    [point["x"] for point in timed],
-                    ys,
-                    color=COLOURS[peer],
-                    marker=marker,
-                    markersize=4,
-                    linewidth=1.4,
-                    label=peer,
-                )
-            if len(series) > 1:
-                net = title.partition(",")[0]
+            _lines(axis, points, ("rustbp", "scikit-learn"), "seconds", marker)
+            if several:
                 # Below the end of the limit, which falls: nothing else is there.
                 axis.annotate(
-                    net,
+                    series.partition(",")[0],
                     (xs[-1], limit[-1]),
                     (0, -11),
                     textcoords="offset points",
                     ha="right",
                     color=LIMIT,
                 )
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        if len(series) > 1:
+        _logarithmic(axis, xs if several else None)
+        if several:
             axis.margins(y=0.12)
-            axis.set_xticks(xs, [str(x) for x in xs], minor=False)
-            axis.minorticks_off()
-        axis.set_title(title if len(series) == 1 else "the nets of W2 and W3, fewer rows")
-        axis.set_xlabel(LABELS[what])
-        axis.grid(which="major", color="#dddddd", linewidth=0.6)
+            axis.yaxis.minorticks_off()
+        axis.set_title("the nets of W2 and W3, fewer rows" if several else series)
+        axis.set_xlabel(LABELS[sweep])
     for axis in axes[:, 0]:
         axis.set_ylabel("seconds per epoch")
     rest = axes.flat[-1]
     rest.axis("off")
     handles, labels = axes.flat[0].get_legend_handles_labels()
     rest.legend(handles, labels, loc="upper left", frameon=False)
-    m = result["machine"]
-    rest.text(
-        0.02,
-        0.1,
-        f"float32, relu, Adam, {m['threads']} threads\n{m['cpu']}, kernel {m['kernel']}\n"
-        f"limit: {result['peak_per_core']:g} GFLOP/s per core",
-        transform=rest.transAxes,
-        color=LIMIT,
-    )
+    rest.text(0.02, 0.6, "float32, relu, Adam", transform=rest.transAxes, color=LIMIT)
     save(figure, "scaling")
 
 
-def training(result):
+def wide(rows):
+    """GFLOP/s in float32, log-log, against width and batch size, with the limit of the machine's arithmetic."""
+    panels = {
+        series: points
+        for series, points in grouped(rows, "series").items()
+        if all(point["x"] for point in points)
+    }
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(11, 4), layout="constrained", sharey=True, squeeze=False
+    )
+    for (series, points), axis in zip(panels.items(), axes.flat, strict=True):
+        xs = [point["x"] for point in points]
+        limit = [point["limit"]["float32"] for point in points]
+        axis.plot(xs, limit, color=LIMIT, linestyle="--", linewidth=1, label="limit")
+        _lines(axis, points, COLOURS, "gflops")
+        half = [point for point in points if "rustbp bfloat16" in point["contenders"]]
+        if half:
+            axis.plot(
+                [point["x"] for point in half],
+                [point["contenders"]["rustbp bfloat16"]["gflops"] for point in half],
+                color=COLOURS["rustbp"],
+                marker="o",
+                markersize=4,
+                linestyle=":",
+                label="rustbp bfloat16",
+            )
+        _logarithmic(axis, xs)
+        axis.set_title(series)
+        axis.set_xlabel(LABELS[points[0]["sweep"].removeprefix("wide: ")])
+    low, high = axes.flat[0].get_ylim()
+    ticks = [a * 10**b for b in range(5) for a in (1, 2, 3, 5, 7) if low <= a * 10**b <= high]
+    axes.flat[0].set_yticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.flat[0].yaxis.minorticks_off()
+    axes.flat[0].set_ylabel("GFLOP/s")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=len(labels))
+    save(figure, "wide")
+
+
+def training(rows):
     """GFLOP/s in float32 on every workload, a bar for each contender, as a share of the limit."""
     figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
-    workloads = result["workloads"]
     width = 0.8 / len(COLOURS)
     for place, (peer, colour) in enumerate(COLOURS.items()):
         pairs = [
-            (x + (place - 1.5) * width, 100 * workload["contenders"][peer]["share"])
-            for x, workload in enumerate(workloads)
-            if peer in workload["contenders"]
+            (x + (place - 1.5) * width, 100 * row["contenders"][peer]["share"])
+            for x, row in enumerate(rows)
+            if peer in row["contenders"]
         ]
         if pairs:
             bars = axis.bar(*zip(*pairs, strict=True), width=width, color=colour, label=peer)
-            axis.bar_label(bars, fmt="%.2g", fontsize=7, padding=1)
-    labels = [f"{w['name']}\n{w['about'].split()[0]}" for w in workloads]
-    axis.set_xticks(range(len(workloads)), labels)
+            labels = [f"{share:.0f}" if share >= 10 else f"{share:.1f}" for _, share in pairs]
+            axis.bar_label(bars, labels, fontsize=7, padding=1)
+    axis.set_xticks(range(len(rows)), [f"{row['name']}\n{row['net']}" for row in rows])
     axis.set_ylabel("% of the arithmetic limit")
     axis.set_title("Training in float32: matrix products per second, of what the machine could do")
     axis.spines[["top", "right"]].set_visible(False)
@@ -124,13 +169,9 @@ def training(result):
     save(figure, "training")
 
 
-def main():
+def draw(result):
+    """All pictures that a result has the figures for."""
     plt.rcParams.update(STYLE)
-    for name, draw in (("run", training), ("scaling", scaling)):
-        path = HERE / "results" / f"{name}.json"
-        if path.exists():
-            draw(json.loads(path.read_text()))
-
-
-if __name__ == "__main__":
-    main()
+    for part, picture in (("five", training), ("wide", wide), ("growth", scaling)):
+        if rows := of_part(result, part):
+            picture(rows)

@@ -4,10 +4,14 @@ import json
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+RESULT = HERE / "results" / "run.json"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 # More of the processors than this in other hands, and the figures are not worth keeping.
 BUSY = 0.05
 TRAINING_ALT = "Share of the arithmetic limit that each contender reaches on each workload"
+WIDE_ALT = (
+    "GFLOP/s of each contender, and the limit, against the width of layers and the batch size"
+)
 SCALING_ALT = "Seconds per epoch against rows, width, depth, batch size and threads"
 
 
@@ -20,6 +24,16 @@ def rounded(value):
     if isinstance(value, list):
         return [rounded(item) for item in value]
     return value
+
+
+def of_part(result, part):
+    """The entries of a part of the page: "five", "wide" or "growth"."""
+    five = part == "five"
+    return [
+        row
+        for row in result["workloads"]
+        if (row["part"] not in ("wide", "growth") if five else row["part"] == part)
+    ]
 
 
 def _table(head, rows):
@@ -38,68 +52,121 @@ def _table(head, rows):
     return "\n".join([line(cells[0]), line(rule), *map(line, cells[1:])])
 
 
-def epochs_table(result):
-    """Seconds per epoch, GFLOP/s, and how many times as fast rustbp is."""
-    rows = []
-    for workload in result["workloads"]:
-        for key, figures in workload["contenders"].items():
-            own = key.startswith("rustbp") and not key.endswith("bfloat16")
-            rows.append(
-                (
-                    f"{workload['name']} {key}",
-                    f"{figures['seconds']:.4f}",
-                    f"{figures['gflops']:.1f}",
-                    "" if result["quick"] else f"{figures['share']:.0%}",
-                    "" if own else f"{figures['ratio']:.2f}",
-                )
-            )
+def epochs_table(rows):
+    """Seconds per epoch, GFLOP/s, share of the limit, and how many times as fast rustbp is."""
+    cells = [
+        (
+            f"{row['name']} {key}",
+            f"{figures['seconds']:.4f}",
+            f"{figures['gflops']:.1f}",
+            f"{figures['share']:.0%}",
+            "" if key in ("rustbp", "rustbp float64") else f"{figures['ratio']:.2f}",
+        )
+        for row in rows
+        for key, figures in row["contenders"].items()
+    ]
     head = ["contender", "seconds per epoch", "GFLOP/s", "of the limit", "time / rustbp's"]
-    return _table(head, rows)
+    return _table(head, cells)
 
 
-def goals_table(result):
+def _wide_cell(row, key):
+    figures = row["contenders"].get(key)
+    if not figures:
+        return ""
+    ratio = "" if key in ("rustbp", "rustbp float64") else f", {figures['ratio']:.2f}"
+    return f"{figures['gflops']:.0f} ({figures['share']:.0%}){ratio}"
+
+
+def wide_table(rows, dtype):
+    """A row for each net of a dtype: the limit, and each contender's GFLOP/s, share of it, and time over rustbp's."""
+    rows = [row for row in rows if dtype in row["limit"]]
+    wanted = [
+        key
+        for key in dict.fromkeys(key for row in rows for key in row["contenders"])
+        if key.endswith("float64") == (dtype == "float64")
+    ]
+    cells = [
+        (
+            f"{row['net']} {row['trained by']}",
+            row["batch"],
+            f"{row['limit'][dtype]:.0f}",
+            *[_wide_cell(row, key) for key in wanted],
+        )
+        for row in rows
+    ]
+    return _table([f"net, {dtype}", "batch", "limit", *wanted], cells)
+
+
+def wide_tables(rows):
+    """That of float32 and that of float64, as far as they have been measured."""
+    dtypes = sorted({dtype for row in rows for dtype in row["limit"]})
+    return "\n\n".join(wide_table(rows, dtype) for dtype in dtypes)
+
+
+def goals_table(goals):
     """Every goal, what was measured, and whether it was reached."""
-    rows = [
+    cells = [
         (
             goal["what"],
             f"{goal['measured']:.3g} {goal['unit']}",
             f"{goal['bound']} {goal['goal']:g} {goal['unit']}",
             "met" if goal["met"] else "missed",
         )
-        for goal in result["goals"]
+        for goal in goals
     ]
-    return _table(["goal", "measured", "wanted", ""], rows)
+    return _table(["goal", "measured", "wanted", ""], cells)
 
 
-def serve_table(result):
+def goals_section(goals):
+    """How many are met, the table of those that are not, and that of all."""
+    missed = [goal for goal in goals if not goal["met"]]
+    parts = [f"{len(goals) - len(missed)} of {len(goals)} are met."]
+    if missed:
+        parts += ["Missed:", goals_table(missed)]
+    details = ["<details>", "<summary>All of them</summary>", goals_table(goals), "</details>"]
+    return "\n\n".join(parts + details)
+
+
+def serve_cells(row):
+    """Name, both classes, ratio."""
+    ours, theirs = (f"{row[peer]:.3g} {row['unit']}" for peer in ("rustbp", "scikit-learn"))
+    return row["name"], ours, theirs, f"{row['ratio']:.1f}" if row["ratio"] else ""
+
+
+def serve_line(row):
+    """A record of serve.py in one line."""
+    name, ours, theirs, ratio = serve_cells(row)
+    return f"{name}: rustbp {ours}, scikit-learn {theirs}{ratio and f', {ratio} times'}"
+
+
+def serve_table(rows):
     """Latency and memory, rustbp and scikit-learn."""
-    rows = [
-        (
-            row["name"],
-            f"{row['rustbp']:.3g} {row['unit']}",
-            f"{row['scikit-learn']:.3g} {row['unit']}",
-            f"{row['ratio']:.1f}" if row["ratio"] else "",
-        )
-        for row in result["serve"]
-    ]
-    return _table(["figure", "rustbp", "scikit-learn", "ratio"], rows)
+    return _table(["figure", "rustbp", "scikit-learn", "ratio"], map(serve_cells, rows))
+
+
+def _limits(result):
+    """The limits of the entries with the usual number of threads, from the lowest to the highest, by dtype."""
+    found = {}
+    for row in result["workloads"]:
+        if row["threads"] == result["machine"]["threads"]:
+            for dtype, gflops in row["limit"].items():
+                found.setdefault(dtype, []).append(gflops)
+    return [f"{min(all_):.0f} to {max(all_):.0f} in {dtype}" for dtype, all_ in found.items()]
 
 
 def machine_lines(result):
     """What the figures were measured on and with."""
     m = result["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    peak = result["peak_per_core"]
+    limits = ", ".join(_limits(result))
     lines = [
         f"{m['cpu']} ({m['architecture']}), {m['processors']} processors, {m['threads']} threads per contender, "
         f'kernel "{m["kernel"]}", {m["system"]}, Python {m["python"]}.',
         f"{versions}." if versions else "",
+        f"NumPy's BLAS: {result['blas']}." if result["blas"] else "",
         "W1 to W3 on MNIST." if result["mnist"] else "W1 to W3 on random numbers of MNIST's shape.",
+        f"Limit, GFLOP/s: {limits}." if limits else "",
     ]
-    if not result["quick"]:
-        lines.append(
-            f"Limit: {peak['float32']:g} GFLOP/s per core in float32, {peak['float64']:g} in float64."
-        )
     if result["disturbance"] is not None:
         busy = result["disturbance"]
         lines.append(f"Other processes used {busy:.1%} of the processors meanwhile (median).")
@@ -113,13 +180,12 @@ def machine_lines(result):
 
 def text(result):
     """All tables, for a terminal."""
-    parts = []
-    if result["workloads"]:
-        parts.append(epochs_table(result))
+    tables = {"five": epochs_table, "wide": wide_tables, "growth": epochs_table}
+    parts = [make(rows) for part, make in tables.items() if (rows := of_part(result, part))]
     if result["serve"]:
-        parts.append(serve_table(result))
+        parts.append(serve_table(result["serve"]))
     if result["goals"]:
-        parts.append(goals_table(result))
+        parts.append(goals_table(result["goals"]))
     return "\n\n".join([*parts, "\n".join(machine_lines(result))])
 
 
@@ -128,44 +194,37 @@ def _picture(name, alt):
     return [f"![{alt}](plots/{path.name})"] if path.exists() else []
 
 
-def readme_section():
-    """What stands between the markers, from the JSON files in results/."""
-    parts = []
-    path = HERE / "results" / "run.json"
-    if path.exists():
-        result = json.loads(path.read_text())
-        lines = "\n".join(f"- {line}" for line in machine_lines(result))
-        parts += [f"Measured on {result['date']}:", lines]
-        parts += ["### Training", *_picture("training", TRAINING_ALT), epochs_table(result)]
-        if result["serve"]:
-            parts += ["### Import, latency, memory", serve_table(result)]
-        met = sum(goal["met"] for goal in result["goals"])
-        parts += [
-            "### Goals",
-            f"{met} of {len(result['goals'])} are met.",
-            goals_table(result),
-        ]
-    else:
-        parts.append("There are no figures yet: `python benchmarks/run.py` makes them.")
-    path = HERE / "results" / "scaling.json"
-    if path.exists():
-        scaling = json.loads(path.read_text())
-        m = scaling["machine"]
-        parts += [
-            "### How cost grows",
-            f"Measured on {scaling['date']}: {m['cpu']}, {m['threads']} threads, float32; "
-            f"limit {scaling['peak_per_core']:g} GFLOP/s per core.",
-            *_picture("scaling", SCALING_ALT),
-        ]
+def section(result):
+    """What stands between the markers."""
+    lines = "\n".join(f"- {line}" for line in machine_lines(result))
+    parts = [f"Measured on {result['date']}:", lines]
+    if rows := of_part(result, "five"):
+        parts += ["### Training", *_picture("training", TRAINING_ALT), epochs_table(rows)]
+    if rows := of_part(result, "wide"):
+        about = (
+            "In each cell GFLOP/s, the share of the limit, and the contender's time divided by "
+            "that of rustbp in the same dtype without `compute`."
+        )
+        parts += ["### Wide layers", *_picture("wide", WIDE_ALT), about, wide_tables(rows)]
+    if result["serve"]:
+        parts += ["### Import, latency, memory", serve_table(result["serve"])]
+    if result["goals"]:
+        parts += ["### Goals", goals_section(result["goals"])]
+    if of_part(result, "growth"):
+        parts += ["### How cost grows", *_picture("scaling", SCALING_ALT)]
     return "\n\n".join(parts)
 
 
-def update_readme():
-    """Replace what stands between the markers."""
+def make_page():
+    """Draw the pictures, and replace what stands between the markers of README.md."""
+    import plot
+
+    result = json.loads(RESULT.read_text())
+    plot.draw(result)
     path = HERE / "README.md"
     before, begin, rest = path.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"README.md must have the lines {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{readme_section()}\n\n{END}{after}")
-    print(f"{path.name} is up to date with results/")
+    path.write_text(f"{before}{BEGIN}\n\n{section(result)}\n\n{END}{after}")
+    print(f"{path.name} is up to date with {RESULT.name}")

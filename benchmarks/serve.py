@@ -5,7 +5,6 @@ As a program it is one of the two classes in a process of its own, see worker.py
 
 import contextlib
 import ctypes
-import os
 import resource
 import subprocess
 import sys
@@ -15,14 +14,17 @@ from statistics import median
 from time import perf_counter
 
 import numpy as np
-from worker import PAUSE, Channel, Worker
+from worker import Channel, Worker, environment
+from workloads import Workload, data
 
 CLASSES = {"rustbp": "rustbp", "scikit-learn": "sklearn.neural_network"}
 TIMED = {
     "digits fit": "s",
+    "digits fit, lbfgs": "s",
     "one-row predict_proba": "us",
     "one-row predict": "us",
     "100,000-row predict_proba": "ms",
+    "20,000-row predict_proba, 128-2048-2048-10": "ms",
     "fit of 100,000 rows, 2 epochs": "s",
     "sparse fit, 1 epoch": "s",
 }
@@ -46,16 +48,23 @@ def figure(name, MLPClassifier, quick):
     """Prepare a figure; return what is to be timed, and how many calls of it."""
     from sklearn.datasets import load_digits
 
-    if name == "digits fit" or name.startswith("one-row"):
+    if name.startswith(("digits fit", "one-row")):
         X, y = load_digits(return_X_y=True)
         X /= 16
-        epochs = {"max_iter": 20} if quick or name != "digits fit" else {}
-        model = MLPClassifier(random_state=0, **epochs)
-        if name == "digits fit":
+        short = {"max_iter": 20} if quick or name.startswith("one-row") else {}
+        solver = "lbfgs" if name.endswith("lbfgs") else "adam"
+        model = MLPClassifier(solver=solver, random_state=0, **short)
+        if name.startswith("digits fit"):
             return lambda: model.fit(X, y), 1
         model.fit(X, y)
         row, method = X[:1], getattr(model, name.removeprefix("one-row "))
         return lambda: method(row), 100
+    if name.startswith("20,000-row"):
+        net = Workload("", (128, 2048, 2048, 10), batch=256, rows=500 if quick else 20_000)
+        X, y = data(net, "float32")
+        model = MLPClassifier(net.sizes[1:-1], batch_size=net.batch, max_iter=1, random_state=0)
+        model.fit(X[: 2 * net.batch], y[: 2 * net.batch])
+        return lambda: model.predict_proba(X), 1
     if name == "sparse fit, 1 epoch":
         from scipy import sparse
 
@@ -128,7 +137,7 @@ def _highest_resident():
     )
 
 
-def import_seconds():
+def import_seconds(threads):
     """Seconds a new interpreter takes to import scikit-learn's class, and rustbp's: the same, and what rustbp adds.
 
     rustbp needs all that scikit-learn's class does, so that both can be timed in one process: two would differ by more
@@ -140,56 +149,47 @@ def import_seconds():
         "from rustbp import MLPClassifier; print(first - start, t() - start)"
     )
     # Bytecode is kept after the first time, as pip's is, also where this environment has Python keep none.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    variables = environment(threads)
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     output = subprocess.run(
-        [sys.executable, "-c", program],
-        check=True,
-        capture_output=True,
-        text=True,
-        env=environment,
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=variables
     )
     sklearn, rustbp = map(float, output.stdout.split())
     return {"scikit-learn": sklearn, "rustbp": rustbp}
 
 
-def measure(*, rounds, threads, quick, say, pause, disturbance):
-    """All figures, the two classes in turns: a list of records. What disturbed a turn is appended to a list."""
-    say("serve: import")
-    import_seconds()
-    turns = [import_seconds() for _ in range(rounds)]
-    records = [record("import", turns, "s", 1)]
-    for name, unit in TIMED.items():
-        turns = []
-        jobs = {peer: {"peer": peer, "figure": name, "quick": quick} for peer in CLASSES}
-        workers = {peer: Worker("serve.py", job, threads=threads) for peer, job in jobs.items()}
-        try:
-            for worker in workers.values():
-                worker.ready()
-            for _ in range(rounds):
-                turns.append({})
-                for peer, worker in workers.items():
-                    pause(PAUSE)
-                    turns[-1][peer] = worker.ask("time")["result"]
-                    if worker.disturbance is not None:
-                        disturbance.append(worker.disturbance)
-        finally:
-            for worker in workers.values():
-                worker.close()
-        records.append(record(name, turns, unit, UNITS[unit]))
-        say(f"serve: {line_of(records[-1])}")
-    for name in MEMORY:
-        turn = {}
-        for peer in CLASSES:
-            job = {"peer": peer, "figure": name, "quick": quick}
+def names():
+    """All figures of this page."""
+    return ["import", *TIMED, *MEMORY]
+
+
+def measure(name, *, rounds, threads, quick):
+    """One figure, the two classes in turns, as a record."""
+    if name == "import":
+        import_seconds(threads)
+        return record(name, [import_seconds(threads) for _ in range(rounds)], "s", 1)
+    jobs = {peer: {"peer": peer, "figure": name, "quick": quick} for peer in CLASSES}
+    turns, disturbance = [], []
+    if name in MEMORY:
+        turns.append({})
+        for peer, job in jobs.items():
             with Worker("serve.py", job, threads=threads) as worker:
                 worker.ready()
-                turn[peer] = worker.ask("memory")["result"]
-        records.append(record(name, [turn], "MiB", 1 / MIB))
-        say(f"serve: {line_of(records[-1])}")
-    return records
+                turns[0][peer] = worker.ask()["result"]
+        return record(name, turns, "MiB", 1 / MIB)
+    with contextlib.ExitStack() as stack:
+        workers = {
+            peer: stack.enter_context(Worker("serve.py", job, threads=threads))
+            for peer, job in jobs.items()
+        }
+        for worker in workers.values():
+            worker.ready()
+        for _ in range(rounds):
+            turns.append({p: w.turn(disturbance)["result"] for p, w in workers.items()})
+    return record(name, turns, TIMED[name], UNITS[TIMED[name]], disturbance)
 
 
-def record(name, turns, unit, scale):
+def record(name, turns, unit, scale, disturbance=()):
     """The median of each class over the turns, and of their ratios and differences."""
     ours, theirs = ([turn[peer] for turn in turns] for peer in CLASSES)
     pairs = list(zip(ours, theirs, strict=True))
@@ -200,14 +200,8 @@ def record(name, turns, unit, scale):
         "scikit-learn": scale * median(theirs),
         "ratio": median(b / a if a else float("inf") for a, b in pairs) if unit != "MiB" else None,
         "difference": scale * median(a - b for a, b in pairs),
+        "disturbance": median(disturbance) if disturbance else None,
     }
-
-
-def line_of(row):
-    """One line about a record."""
-    ratio = f", {row['ratio']:.1f} times" if row["ratio"] else ""
-    ours, theirs = (f"{row[peer]:.3g} {row['unit']}" for peer in CLASSES)
-    return f"{row['name']:30} rustbp {ours}, scikit-learn {theirs}{ratio}"
 
 
 def main():
@@ -217,15 +211,16 @@ def main():
     module = __import__(CLASSES[job["peer"]], fromlist=["MLPClassifier"])
     arguments = (job["figure"], module.MLPClassifier, job["quick"])
     if job["figure"] in MEMORY:
-        channel.answer(ready=True)
+        channel.introduce()
         channel.command()
         channel.answer(result=memory_beyond(*arguments))
         return
     call, calls = figure(*arguments)
     if not job["figure"].startswith("sparse"):
         call()
-    channel.answer(ready=True)
-    while channel.command():
+    channel.introduce()
+    while True:
+        channel.command()
         channel.answer(result=typical_seconds(call, calls))
 
 

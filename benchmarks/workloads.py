@@ -1,7 +1,8 @@
-"""The nets that are timed, and the data they are timed on."""
+"""What a net that is timed is, and the data it is timed on."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Workload:
-    """One net and how it is trained; `turn` is the number of epochs that a contender times in its turn."""
+    """A net, how it is trained, and on how many rows."""
 
     name: str
-    about: str
     sizes: tuple[int, ...]
     batch: int
     rows: int
@@ -22,7 +22,13 @@ class Workload:
     solver: str = "adam"
     learning_rate: float = 1e-3
     cost: str = "log_loss"
-    turn: int = 2
+
+    @property
+    def net(self):
+        """The layers, as in 784-30-10; equal hidden layers, if more than two, as in 64-(64)×6-10."""
+        hidden = [(size, len(list(equal))) for size, equal in groupby(self.sizes[1:-1])]
+        words = [f"({size})×{n}" if n > 2 else "-".join([str(size)] * n) for size, n in hidden]
+        return "-".join([str(self.sizes[0]), *words, str(self.sizes[-1])])
 
     @property
     def flops(self):
@@ -32,53 +38,28 @@ class Workload:
         return 2 * self.rows * (3 * sum(weights) - weights[0])
 
 
-WORKLOADS = (
-    Workload(
-        name="W1",
-        about="784-30-10 logistic, SGD, batch 10, quadratic cost",
-        sizes=(784, 30, 10),
-        batch=10,
-        rows=50_000,
-        activation="logistic",
-        solver="sgd",
-        learning_rate=3.0,
-        cost="squared_error",
-    ),
-    Workload(
-        name="W2",
-        about="784-100-10 relu, Adam, batch 200",
-        sizes=(784, 100, 10),
-        batch=200,
-        rows=60_000,
-    ),
-    Workload(
-        name="W3",
-        about="784-1024-1024-10 relu, Adam, batch 256",
-        sizes=(784, 1024, 1024, 10),
-        batch=256,
-        rows=20_000,
-        turn=1,
-    ),
-    Workload(
-        name="W4",
-        about="32-64-64-2 relu, Adam, batch 128",
-        sizes=(32, 64, 64, 2),
-        batch=128,
-        rows=100_000,
-        turn=4,
-    ),
-    Workload(
-        name="W5",
-        about="64-(64)x6-10 tanh, SGD, batch 64",
-        sizes=(64,) * 7 + (10,),
-        batch=64,
-        rows=50_000,
-        activation="tanh",
-        solver="sgd",
-        learning_rate=0.05,
-        turn=3,
-    ),
-)
+@dataclass(frozen=True)
+class Entry:
+    """A workload's place on the page: its part of it, who is timed, how often, and for how many epochs in a turn.
+
+    `sweep`, `series` and `x` are those of a point in a picture; `threads` is None for the usual number.
+    """
+
+    part: str
+    workload: Workload
+    contenders: tuple[str, ...]
+    rounds: int
+    turn: int = 1
+    sweep: str | None = None
+    series: str | None = None
+    x: int | None = None
+    threads: int | None = None
+
+    def quick(self):
+        """The same with few rows and one round, to see whether it runs."""
+        rows = max(self.workload.batch, self.workload.rows // 50)
+        workload = replace(self.workload, rows=rows)
+        return replace(self, workload=workload, rounds=1, turn=1)
 
 
 def find_mnist(path=None):
