@@ -78,7 +78,7 @@ licenses: | tools  ## THIRD-PARTY-LICENSES anew, after a change in Cargo.lock
 	  -o THIRD-PARTY-LICENSES release/about.hbs
 
 # The large peers are installed only when they are named, as in `make bench PEERS="torch jax optax"`.
-bench: $(VENV)/.done-build $(VENV)/.done-group-bench  ## time the workloads; PEERS="torch jax optax" installs and adds these
+bench: $(VENV)/.done-build $(VENV)/.done-group-bench  ## time the workloads (a quarter of an hour); PEERS="torch jax optax" adds these
 	$(if $(PEERS),$(PIP) install $(PEERS))
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
