@@ -40,6 +40,7 @@ def kernels():
     return subprocess.check_output(command, env=kept, text=True).strip()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks need a POSIX system")
 def test_a_run_in_pieces(tmp_path):
     output = tmp_path / "run.json"
     process = run(output, "--only", "W4,one-row predict_proba")
