@@ -1,0 +1,69 @@
+"""What gives an epoch: the trainer, the rows that it trains on, their order and the size of a batch."""
+
+from typing import Any
+
+import numpy as np
+
+from rustbp._arrays import Rows
+from rustbp._training import threads
+from rustbp._warn import warn
+
+
+class MiniBatches:
+    """The epochs of a fit, each in mini-batches and each one call of the core.
+
+    Parameters
+    ----------
+    model : estimator
+        With ``coefs_`` and ``intercepts_`` in the dtype of ``rows``, and the optimizer to go on with.
+    rows : Rows
+        All rows given to fit.
+    index : ndarray of int64 or None
+        Those of them to train on; None: all.
+
+    Attributes
+    ----------
+    trainer : _core.Trainer
+        Parameters and optimizer state.
+    n_rows : int
+        Rows of an epoch.
+    """
+
+    def __init__(self, model: Any, rows: Rows, index: Any = None) -> None:
+        self._rows = rows
+        self.n_rows = rows.X.shape[0] if index is None else len(index)
+        self._random_state = model._random_state if model.shuffle else None
+        if index is None and model.shuffle:
+            index = np.arange(self.n_rows, dtype=np.int64)
+        self._order = index
+        self._batch_size = _batch_size(model.batch_size, self.n_rows)
+        self.trainer = model._optimizer.trainer(
+            model.coefs_,
+            model.intercepts_,
+            activation=model.activation,
+            output_activation=model.out_activation_,
+            cost=model.loss,
+            alpha=float(model.alpha),
+            n_threads=threads.allowed(model.n_threads),
+            compute=model.compute,
+        )
+
+    def shuffle(self) -> None:
+        """Put the rows in the order of the next epoch."""
+        if self._random_state is not None:
+            # Shuffling the previous order draws, and gives, what scikit-learn's shuffle of it does.
+            self._random_state.shuffle(self._order)
+
+    def epoch(self, step: float) -> tuple[float, float]:
+        """Train on each row once with this step size; returns the mean cost and the penalty."""
+        X, y, sample_weight = self._rows
+        self.trainer.learning_rate = step
+        return self.trainer.epoch(X, y, self._order, self._batch_size, sample_weight)
+
+
+def _batch_size(batch_size: Any, n_rows: int) -> int:
+    if batch_size == "auto":
+        return min(200, n_rows)
+    if batch_size > n_rows:
+        warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+    return min(int(batch_size), n_rows)
