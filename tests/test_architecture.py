@@ -25,6 +25,7 @@ PYTHON = {
     "_base": "what the estimators share",
     "classifier": "MLPClassifier",
     "regressor": "MLPRegressor",
+    "tabular": "tables as they come",
     "_sigma": "the derivative of an activation",
     "inspection": "one backward pass, open to look at",
     "gradient_check": "its gradients against central differences",

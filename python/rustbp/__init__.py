@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from rustbp.history import record_fit
     from rustbp.inspection import backprop
     from rustbp.monitor import TrainingMonitor
+    from rustbp.tabular.encoder import TabularEncoder
 
 __all__ = [
     "HiddenActivations",
     "MLPClassifier",
     "MLPRegressor",
+    "TabularEncoder",
     "TrainingMonitor",
     "__version__",
     "backprop",
@@ -46,6 +48,7 @@ __all__ = [
 # Imported when used, so that a script that only fits and predicts starts at once.
 _LAZY = {
     "HiddenActivations": "hidden",
+    "TabularEncoder": "tabular.encoder",
     "TrainingMonitor": "monitor",
     "backprop": "inspection",
     "check_gradients": "gradient_check",
