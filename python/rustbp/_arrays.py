@@ -44,6 +44,23 @@ def common_dtype(*arrays: Any) -> np.dtype[Any]:
     return dtype if dtype in _FLOATS else np.dtype(np.float64)
 
 
+def is_float32_table(X: Any) -> bool:
+    """Whether X is a table all of whose columns are float32: of Arrow, polars, Dask or pandas.
+
+    scikit-learn sees the dtypes of arrays and of NumPy's columns in pandas alone; all others would become float64, at
+    twice the memory.
+    """
+    if not hasattr(X, "__array__"):
+        return (
+            False  # Lazy frames and delayed objects have dtypes that cost something, or are none.
+        )
+    types = getattr(X, "dtypes", None)
+    if types is None:
+        types = getattr(getattr(X, "schema", None), "types", ())  # Arrow, which calls it "float"
+    names = {str(dtype).lower().removesuffix("[pyarrow]") for dtype in types}
+    return bool(names) and names <= {"float32", "float"}
+
+
 def plain(array: Any, dtype: Any) -> NDArray[Any]:
     """An array that the core can read; it is copied only where its numbers do not stand as the processor reads them.
 

@@ -328,7 +328,8 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
                 pass  # Not so simple after all; what follows copes, or says what is wrong.
         check_is_fitted(model)
         _missing.complete(model)
-        X = validate_data(model, X, accept_sparse=["csr", "csc"], reset=False)
+        dtype = np.float32 if _arrays.is_float32_table(X) else "numeric"
+        X = validate_data(model, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
         dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
         coefs, intercepts = _arrays.layers(model.coefs_, model.intercepts_, dtype)
         return model, model._run(_arrays.rows(X, dtype), coefs, intercepts)

@@ -279,7 +279,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
-            dtype=(np.float64, np.float32),
+            dtype=np.float32 if _arrays.is_float32_table(X) else (np.float64, np.float32),
             reset=reset,
         )
         return X, _labels.encode(self, y, incremental=incremental, reset=reset)

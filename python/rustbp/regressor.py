@@ -255,7 +255,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=True,
-            dtype=(np.float64, np.float32),
+            dtype=np.float32 if _arrays.is_float32_table(X) else (np.float64, np.float32),
             reset=reset,
         )
         y = _arrays.column(_arrays.dense(y))
