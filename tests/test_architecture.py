@@ -14,6 +14,8 @@ import floor_plan  # noqa: E402
 # A room is a folder, or a file outside of all folders. It imports from itself and from those that stand before it.
 PYTHON = {
     "_core": "the native module, by its stub",
+    "_typing": "the types of public signatures",
+    "_attributes": "the types of fitted attributes",
     "_warn": "warnings that filters for scikit-learn's silence too",
     "_hooks": "private methods of scikit-learn's perceptrons, and what to use instead",
     "_missing": "attributes that a model may lack",
@@ -23,6 +25,7 @@ PYTHON = {
     "_labels": "which labels a classifier knows, which class an output stands for",
     "convert": "fitted models from and to scikit-learn",
     "_base": "what the estimators share",
+    "_predictions": "what a classifier makes of the outputs",
     "classifier": "MLPClassifier",
     "regressor": "MLPRegressor",
     "tabular": "tables as they come",

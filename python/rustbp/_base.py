@@ -6,25 +6,30 @@ raises leaves a fitted model as it was, and a prediction in another thread sees 
 
 import inspect
 import operator
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from rustbp import _arrays, _core, _hooks, _missing, convert
+from rustbp._attributes import Attributes
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
+from rustbp._typing import Floats, MatrixLike, fit_context
 
 FITTED = (*convert.SHARED, "_optimizer")
 """Every attribute a fit may set; what a fit from scratch does not set, it removes."""
 
 
-class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
+class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used itself."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -68,23 +73,27 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             _hooks.refuse(type(self), [name])
         super().__setattr__(name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        # Only what is not there is looked for here.
-        if name in _hooks.NAMES:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}, which is private to scikit-learn's "
-                f"perceptrons. {_hooks.instead_of(name)}"
+    if not TYPE_CHECKING:  # An editor is to know what is misspelt.
+
+        def __getattr__(self, name: str) -> Any:
+            # Only what is not there is looked for here.
+            if name in _hooks.NAMES:
+                raise AttributeError(
+                    f"{type(self).__name__!r} object has no attribute {name!r}, which is private to scikit-learn's "
+                    f"perceptrons. {_hooks.instead_of(name)}"
+                )
+            where = _missing.where_from(name)
+            if where is not None:
+                raise AttributeError(
+                    f"{type(self).__name__!r} object has no attribute {name!r}. {where}"
+                )
+            # An older version, whose pickle this is, did not have the parameter.
+            default = _missing.default_of(type(self), name)
+            return (
+                object.__getattribute__(self, name)
+                if default is inspect.Parameter.empty
+                else default
             )
-        where = _missing.where_from(name)
-        if where is not None:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}. {where}"
-            )
-        # An older version, whose pickle this is, did not have the parameter.
-        default = _missing.default_of(type(self), name)
-        return (
-            object.__getattribute__(self, name) if default is inspect.Parameter.empty else default
-        )
 
     @abstractmethod
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
@@ -105,8 +114,16 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
     def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
         """The validation score of an output of the network; y as `_encode` gave it."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, coefs_init=None, intercepts_init=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        coefs_init: Sequence[ArrayLike] | None = None,
+        intercepts_init: Sequence[ArrayLike] | None = None,
+    ) -> Self:
         """Train from new weights, or from the present ones if `warm_start`.
 
         Parameters
@@ -197,7 +214,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0
-        self.n_layers_ = len(layer_sizes)
+        self.n_layers_: int = len(layer_sizes)
         coefs, intercepts = initial_weights.given(*given, layer_sizes, dtype)
         if coefs is None or intercepts is None:
             drawn = initial_weights.draw(
@@ -208,7 +225,8 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
                 dtype=dtype,
             )
             coefs, intercepts = coefs or drawn[0], intercepts or drawn[1]
-        self.coefs_, self.intercepts_ = coefs, intercepts
+        self.coefs_: list[Floats] = coefs
+        self.intercepts_: list[Floats] = intercepts
 
     def _go_on(self, given: tuple[Any, Any]) -> None:
         """Check that the present weights fit the targets, and put those that are given in their place."""
@@ -229,7 +247,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         model.__dict__ = self.__dict__.copy()
         return model
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # For pickle, copy and deepcopy: as of this moment too.
         return super().__getstate__().copy()
 
@@ -248,7 +266,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             kept = {name: value for name, value in state.items() if name not in FITTED}
             self.__dict__ = kept | fitted
 
-    def to_sklearn(self):
+    def to_sklearn(self) -> Any:
         """The scikit-learn estimator with these parameters and this fit.
 
         Returns
@@ -263,7 +281,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
         """
         return convert.to_sklearn(self)
 
-    def save(self, path):
+    def save(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.
 
         The file is in the safetensors format: the weights, and the optimizer's state, so that `partial_fit` goes on bit
@@ -344,7 +362,7 @@ class BaseMultilayerPerceptron(CallbackSupportMixin, BaseEstimator, ABC):
             n_threads=threads.allowed(self.n_threads),
         )
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags

@@ -1,22 +1,36 @@
 """The classifier."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
+from numpy.typing import ArrayLike
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import validate_data
 
 from rustbp import _arrays, _labels, _missing
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
+from rustbp._predictions import ClassPredictions
+from rustbp._typing import (
+    Activation,
+    ClassOutput,
+    Compute,
+    Cost,
+    Init,
+    LearningRate,
+    MatrixLike,
+    RandomState,
+    Sizes,
+    Solver,
+    available_if,
+    fit_context,
+)
 
 
 @registered
-class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
+class MLPClassifier(ClassPredictions):
     r"""A multilayer perceptron that classifies, trained by backpropagation.
 
     Takes the place of ``sklearn.neural_network.MLPClassifier``: the same parameters, and for the same `random_state`
@@ -27,13 +41,12 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer. Without any, `()`, the model is logistic regression.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu', ...}, default='relu'
-        Activation of the hidden neurons. ``rustbp._core.ACTIVATIONS`` lists all.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        Activation of the hidden neurons.
 
-    solver : {'lbfgs', 'sgd', 'adam', ...}, default='adam'
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent, plain or with momentum; 'adam' is by Kingma and Ba [3]_;
-        'lbfgs' is SciPy's quasi-Newton method on all rows at once. ``rustbp._core.OPTIMIZERS`` lists
-        all but 'lbfgs'.
+        'lbfgs' is SciPy's quasi-Newton method on all rows at once.
 
     alpha : float, default=0.0001
         Strength of the L2 penalty: ``alpha / 2`` times the sum of squared weights, without biases,
@@ -106,9 +119,8 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         probabilities are then the outputs divided by their sum. 'softmax' with two classes has two
         neurons instead of one.
 
-    init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_normal', 'normal'}, \
-            default='glorot_uniform'
-        Distribution of the initial weights. The default is scikit-learn's. He's [2]_ suit 'relu'.
+    init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_normal', 'normal'}
+        Distribution of the initial weights. The default, 'glorot_uniform', is scikit-learn's. He's [2]_ suit 'relu'.
         'normal' and 'lecun_normal' draw the biases from a standard normal distribution, the others of
         these start them at zero.
 
@@ -211,37 +223,37 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: Sizes = (100,),
+        activation: Activation = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        loss="log_loss",
-        output_activation=None,
-        init="glorot_uniform",
-        n_threads=None,
-        compute=None,
-        soft_targets=False,
-    ):
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: Cost = "log_loss",
+        output_activation: ClassOutput | None = None,
+        init: Init = "glorot_uniform",
+        n_threads: int | None = None,
+        compute: Compute | None = None,
+        soft_targets: bool = False,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -272,7 +284,7 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         self.compute = compute
         self.soft_targets = soft_targets
 
-    def _encode(self, X, y, *, incremental, reset):
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
             self,
             X,
@@ -284,13 +296,13 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         )
         return X, _labels.encode(self, y, incremental=incremental, reset=reset)
 
-    def _reported_loss(self, cost, penalty):
+    def _reported_loss(self, cost: float, penalty: float) -> float:
         return cost + penalty
 
-    def _stratifies(self):
+    def _stratifies(self) -> bool:
         return self.n_outputs_ == 1
 
-    def _score_output(self, output, y, sample_weight):
+    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
         if sample_weight is not None and not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         if self.soft_targets:
@@ -300,8 +312,14 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
         return float(np.average(right, weights=sample_weight))
 
     @available_if(lambda est: est._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on these rows, going on from the present weights and optimizer state.
 
         Parameters
@@ -338,93 +356,3 @@ class MLPClassifier(ClassifierMixin, BaseMultilayerPerceptron):
             multilabel = not self.soft_targets and type_of_target(y).startswith("multilabel")
             model._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
         return self._train(model, X, y, sample_weight, incremental=True)
-
-    def predict(self, X):
-        """The most probable class of each row, or each label that is more probable than not.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to classify.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels, in the dtype of `classes_`.
-        """
-        model, output = self._forward(X)
-        binarizer = model._label_binarizer or _missing.complete(model)._label_binarizer
-        if binarizer.y_type_.startswith("multilabel"):
-            return binarizer.inverse_transform(output)
-        # A single class has no other to tell it from.
-        return binarizer.classes_.take(_labels.decide(output), mode="clip")
-
-    def predict_proba(self, X):
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to classify.
-
-        Returns
-        -------
-        probability : ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_`. With several labels per row, the probability of each label by itself.
-            With one logistic unit per class (see `output_activation`), the outputs divided by their sum.
-        """
-        model, output = self._forward(X)
-        if output.shape[1] == 1:
-            return (
-                output if _labels.is_sure(model) else np.concatenate((1 - output, output), axis=1)
-            )
-        if _labels.divides(model):
-            total = output.sum(axis=1, keepdims=True)
-            # No unit fires at all: no class is more probable than another.
-            np.divide(output, total, out=output, where=total > 0)
-            output[total[:, 0] == 0] = 1 / output.shape[1]
-        return output
-
-    def predict_log_proba(self, X):
-        """Natural logarithm of `predict_proba`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to classify.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_`.
-        """
-        probability = self.predict_proba(X)
-        return np.log(probability, out=probability)
-
-    def score(self, X, y, sample_weight=None):
-        """Share of the rows whose class is right.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to classify.
-
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels. With `soft_targets` also distributions; the right class of a row is then the most probable.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
-
-        Returns
-        -------
-        accuracy : float
-            From 0 to 1. Of several labels per row all must be right.
-        """
-        if self.soft_targets and np.ndim(y) == 2:
-            y = _labels.most_probable(y, self.classes_)
-        return super().score(X, y, sample_weight)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags

@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from sklearn import neural_network
@@ -16,7 +16,11 @@ from rustbp._io.registry import ESTIMATORS
 from rustbp._missing import complete
 from rustbp._training.optimizer import SLOTS, Optimizer
 
-THEIRS = {
+if TYPE_CHECKING:
+    from rustbp.classifier import MLPClassifier
+    from rustbp.regressor import MLPRegressor
+
+THEIRS: dict[str, Any] = {
     "MLPClassifier": neural_network.MLPClassifier,
     "MLPRegressor": neural_network.MLPRegressor,
 }
@@ -50,6 +54,12 @@ SHARED = (
 """What the two packages' estimators have in common when fitted, under the same names."""
 
 
+@overload
+def from_sklearn(estimator: neural_network.MLPClassifier) -> "MLPClassifier": ...
+@overload
+def from_sklearn(estimator: neural_network.MLPRegressor) -> "MLPRegressor": ...
+@overload
+def from_sklearn(estimator: Any) -> Any: ...
 def from_sklearn(estimator: Any) -> Any:
     """The `rustbp` model with the parameters of a scikit-learn perceptron, and its fit if it has one.
 

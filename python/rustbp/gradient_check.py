@@ -5,10 +5,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rustbp._arrays import Rows
 from rustbp._training.objective import Objective
+from rustbp._typing import MatrixLike, Perceptron
 from rustbp.inspection import in_dtype, prepare
 
 # Differences of fourth order: their own error shrinks with STEP**4, that of rounding the cost grows with 1 / STEP.
@@ -94,7 +95,12 @@ class GradientCheck:
         return "\n".join(lines)
 
 
-def check_gradients(model: Any, X: Any, y: Any, sample_weight: Any = None) -> GradientCheck:
+def check_gradients(
+    model: Perceptron,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> GradientCheck:
     """Compare the gradient of every weight and bias with central differences of cost + penalty, in float64.
 
     It takes eight passes over X for each parameter or more: a few rows and a small network are enough.

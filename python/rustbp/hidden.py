@@ -1,16 +1,15 @@
 """Hidden activations as features."""
 
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.frozen import FrozenEstimator
@@ -19,10 +18,11 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rustbp import _arrays, _core, _missing
+from rustbp._typing import Floats, MatrixLike, Perceptron, fit_context
 from rustbp.inspection import require_perceptron
 
 
-def hidden_activations(model: Any, X: Any, layer: int = -2) -> NDArray[Any]:
+def hidden_activations(model: Perceptron, X: MatrixLike, layer: int = -2) -> Floats:
     """The activations a^l of one layer of a fitted network.
 
     Parameters
@@ -56,7 +56,7 @@ def hidden_activations(model: Any, X: Any, layer: int = -2) -> NDArray[Any]:
     return _forward(model, X, number, model.out_activation_ if is_output else model.activation)
 
 
-def weighted_inputs(model: Any, X: Any, layer: int) -> NDArray[Any]:
+def weighted_inputs(model: Perceptron, X: MatrixLike, layer: int) -> Floats:
     """z^l of a layer, in the terms of `hidden_activations`."""
     model, number = _with_layer(model, layer)
     return _forward(model, X, number, "identity")
@@ -144,12 +144,21 @@ class HiddenActivations(
         "layer": [Interval(Integral, None, None, closed="neither")],
     }
 
-    def __init__(self, estimator, layer=-2):
-        self.estimator = estimator
-        self.layer = layer
+    estimator_: Perceptron
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def __init__(self, estimator: Any, layer: int = -2) -> None:
+        self.estimator: Any = estimator
+        self.layer: int = layer
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -192,7 +201,7 @@ class HiddenActivations(
             self.__dict__.pop("feature_names_in_", None)
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Floats:
         """The activations of the layer.
 
         Parameters
@@ -209,11 +218,11 @@ class HiddenActivations(
         return hidden_activations(self.estimator_, X, self.layer)
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         model, number = _with_layer(self.estimator_, self.layer)
         return np.shape(model.coefs_[number - 1])[1]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         inner = get_tags(self.estimator)
         tags.input_tags.sparse = inner.input_tags.sparse

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import _safe_indexing, indexable
 
 from rustbp._training.callbacks import watching
+from rustbp._typing import MatrixLike, Perceptron
 from rustbp.gradient_check import loss_of
 from rustbp.inspection import backprop, norm, require_perceptron
 
@@ -71,7 +72,13 @@ class TrainingHistory:
 
 
 def record_fit(
-    model: Any, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    model: Perceptron,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    X_val: MatrixLike | None = None,
+    y_val: ArrayLike | None = None,
 ) -> TrainingHistory:
     """Fit ``model``, exactly as ``model.fit(X, y, sample_weight)`` does, and keep what happens after each epoch.
 

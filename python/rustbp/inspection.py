@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
@@ -15,6 +15,7 @@ from rustbp._arrays import Rows
 from rustbp._base import BaseMultilayerPerceptron, _hidden_sizes
 from rustbp._sigma import is_flat
 from rustbp._training.objective import network_of
+from rustbp._typing import MatrixLike, Perceptron
 
 Arrays = tuple[NDArray[Any], ...]
 
@@ -113,7 +114,12 @@ class Backprop:
         return "\n".join(lines)
 
 
-def backprop(model: Any, X: Any, y: Any, sample_weight: Any = None) -> Backprop:
+def backprop(
+    model: Perceptron,
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> Backprop:
     """Run one backward pass over all rows as one batch, by the code that trains, and show every quantity of it.
 
     Parameters

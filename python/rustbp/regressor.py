@@ -1,9 +1,10 @@
 """The regressor."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import RegressorMixin, _fit_context
+from numpy.typing import ArrayLike
+from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import validate_data
@@ -11,6 +12,19 @@ from sklearn.utils.validation import validate_data
 from rustbp import _arrays
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
+from rustbp._typing import (
+    Activation,
+    Compute,
+    Floats,
+    Init,
+    LearningRate,
+    MatrixLike,
+    RandomState,
+    RegressionCost,
+    Sizes,
+    Solver,
+    fit_context,
+)
 
 
 @registered
@@ -29,13 +43,12 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer. Without any, `()`, the model is linear regression.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu', ...}, default='relu'
-        Activation of the hidden neurons. ``rustbp._core.ACTIVATIONS`` lists all.
+    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
+        Activation of the hidden neurons.
 
-    solver : {'lbfgs', 'sgd', 'adam', ...}, default='adam'
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent, plain or with momentum; 'adam' is by Kingma and Ba [3]_;
-        'lbfgs' is SciPy's quasi-Newton method on all rows at once. ``rustbp._core.OPTIMIZERS`` lists
-        all but 'lbfgs'.
+        'lbfgs' is SciPy's quasi-Newton method on all rows at once.
 
     alpha : float, default=0.0001
         Strength of the L2 penalty: ``alpha / 2`` times the sum of squared weights, without biases,
@@ -99,9 +112,8 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     max_fun : int, default=15000
         Most evaluations of the loss by 'lbfgs'.
 
-    init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_normal', 'normal'}, \
-            default='glorot_uniform'
-        Distribution of the initial weights. The default is scikit-learn's. He's [2]_ suit 'relu'.
+    init : {'glorot_uniform', 'glorot_normal', 'he_uniform', 'he_normal', 'lecun_normal', 'normal'}
+        Distribution of the initial weights. The default, 'glorot_uniform', is scikit-learn's. He's [2]_ suit 'relu'.
         'normal' and 'lecun_normal' draw the biases from a standard normal distribution, the others of
         these start them at zero.
 
@@ -183,6 +195,12 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     True
     """
 
+    if TYPE_CHECKING:
+        # scikit-learn's.
+        def score(
+            self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        ) -> float: ...
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMultilayerPerceptron._parameter_constraints,
         "loss": [StrOptions({"squared_error", "poisson"})],
@@ -190,35 +208,35 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: RegressionCost = "squared_error",
+        hidden_layer_sizes: Sizes = (100,),
+        activation: Activation = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        init="glorot_uniform",
-        n_threads=None,
-        compute=None,
-    ):
+        solver: Solver = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: LearningRate = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        init: Init = "glorot_uniform",
+        n_threads: int | None = None,
+        compute: Compute | None = None,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -247,7 +265,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         self.n_threads = n_threads
         self.compute = compute
 
-    def _encode(self, X, y, *, incremental, reset):
+    def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
             self,
             X,
@@ -267,27 +285,29 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
                 "Some value(s) of y are negative, which loss='poisson' does not allow."
             )
         y = y.reshape(len(y), -1)
-        self.n_outputs_ = y.shape[1]
+        self.n_outputs_: int = y.shape[1]
         if reset:
             self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
         return X, y
 
-    def _reported_loss(self, cost, penalty):
+    def _reported_loss(self, cost: float, penalty: float) -> float:
         # The core's cost is the sum over outputs, which is what the gradient is of; scikit-learn
         # reports the mean of squared errors, but the sum of Poisson deviances.
         return cost / (self.n_outputs_ if self.loss == "squared_error" else 1) + penalty
 
-    def _stratifies(self):
+    def _stratifies(self) -> bool:
         return False
 
-    def _score_output(self, output, y, sample_weight):
+    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(output).all():
             return np.nan
         return r2_score(y, output, sample_weight=sample_weight)
 
     # Also there with solver="lbfgs", as in scikit-learn: then a call minimises from the present weights.
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train one epoch on these rows, going on from the present weights and optimizer state.
 
         Parameters
@@ -313,7 +333,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         """
         return self._train(self._copy(), X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> Floats:
         """The network's output for each row.
 
         Parameters

@@ -7,7 +7,7 @@ The native module checks a file, both before it is written and when it is read (
 import json
 import os
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +17,10 @@ from rustbp._io.document import put_together, take_apart
 from rustbp._io.files import replacing
 from rustbp._io.values import integer
 from rustbp._missing import complete
+
+if TYPE_CHECKING:
+    from rustbp.classifier import MLPClassifier
+    from rustbp.regressor import MLPRegressor
 
 
 def save(model: Any, path: Any) -> None:
@@ -34,7 +38,9 @@ def save(model: Any, path: Any) -> None:
         raise ValueError(f"The model cannot be saved: {error}") from None
 
 
-def load(path: Any) -> Any:
+def load(
+    path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+) -> "MLPClassifier | MLPRegressor":
     """The model that `save` wrote to a file.
 
     Nothing in the file is run, and nothing is unpickled: it can be opened without trust in whoever wrote it. It may

@@ -7,16 +7,24 @@ installed.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sklearn.base import clone
 
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:
+if TYPE_CHECKING:
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for the mixin of scikit-learn 1.9: offers nothing."""
+    class CallbackSupportMixin:
+        """scikit-learn's, which says nothing of types."""
+
+        def set_callbacks(self, *callbacks: Any) -> Self: ...
+
+else:
+    try:
+        from sklearn.callback import CallbackSupportMixin
+    except ImportError:
+
+        class CallbackSupportMixin:
+            """Stands in for the mixin of scikit-learn 1.9: offers nothing."""
 
 
 class NoCallbacks:

@@ -59,6 +59,11 @@ class BoundaryDisplay(Display):
         What the colours mean.
     """
 
+    surface_: Any
+    points_: Any
+    lines_: list[Any]
+    colorbar_: Any
+
     def __init__(
         self,
         x0: Any,
@@ -71,9 +76,12 @@ class BoundaryDisplay(Display):
         lines: Any = None,
         names: Any = ("feature 0", "feature 1"),
     ) -> None:
-        self.x0, self.x1, self.response = x0, x1, response
+        self.x0: Any = x0
+        self.x1: Any = x1
+        self.response: Any = response
         self.classes = classes
-        self.rows, self.targets = rows, targets
+        self.rows: Any = rows
+        self.targets: Any = targets
         self.lines = lines
         self.names = names
 

@@ -4,6 +4,7 @@ import math
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rustbp._sigma import is_flat
 from rustbp.display._base import PLAIN, SATURATED, Display, require_fitted
@@ -38,6 +39,9 @@ class WeightsDisplay(Display):
     colorbar_ : matplotlib Colorbar
         The scale.
     """
+
+    image_: Any
+    colorbar_: Any
 
     def __init__(self, weights: Any, image_shape: tuple[int, int]) -> None:
         self.weights = weights
@@ -173,6 +177,9 @@ class ActivationsDisplay(Display):
     edges_ : ndarray of shape (bins + 1,)
         Edges of the bins.
     """
+
+    bars_: list[tuple[Any, Any]]
+    edges_: NDArray[Any]
 
     def __init__(self, activations: Any, saturated: Any) -> None:
         self.activations = activations

@@ -44,6 +44,9 @@ class TrainingCurveDisplay(Display):
         The curves drawn, under the names of the parameters.
     """
 
+    score_ax_: Any
+    lines_: dict[str, Any]
+
     def __init__(
         self,
         loss: Any,
@@ -131,7 +134,7 @@ class TrainingCurveDisplay(Display):
 
     def _draw(self, ax: Any) -> None:
         self.score_ax_ = None
-        self.lines_: dict[str, Any] = {}
+        self.lines_ = {}
         self._curve(ax, "loss", "tab:blue", "-")
         self._curve(ax, "validation_loss", "tab:blue", "--")
         ax.set(xlabel="Epoch", ylabel="Loss")
@@ -172,6 +175,8 @@ class ErrorFlowDisplay(Display):
     lines_ : list of matplotlib Line2D
         One for each layer, first to last.
     """
+
+    lines_: list[Any]
 
     def __init__(self, mean_delta: Any) -> None:
         self.mean_delta = mean_delta

@@ -1,0 +1,59 @@
+"""The types that public signatures are written in, and scikit-learn's decorators with their types told."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import base
+from sklearn.utils import metaestimators
+
+Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
+"""Those of hidden layers; `tests/test_types.py` compares each of these with what the core has."""
+Solver: TypeAlias = Literal["lbfgs", "sgd", "adam"]
+LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive"]
+Init: TypeAlias = Literal[
+    "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal", "normal"
+]
+Compute: TypeAlias = Literal["bfloat16"]
+Cost: TypeAlias = Literal["log_loss", "squared_error"]
+RegressionCost: TypeAlias = Literal["squared_error", "poisson"]
+ClassOutput: TypeAlias = Literal["softmax", "logistic"]
+
+Sizes: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]
+RandomState: TypeAlias = int | np.random.RandomState | None
+Floats: TypeAlias = NDArray[np.floating[Any]]
+"""float32 or float64."""
+
+
+class SparseMatrix(Protocol):
+    """A sparse matrix or array of SciPy."""
+
+    @property
+    def shape(self) -> Any: ...
+    def tocsr(self) -> Any: ...
+
+
+MatrixLike: TypeAlias = ArrayLike | SparseMatrix
+"""Rows: an array, a data frame, nested lists, or a sparse matrix."""
+
+
+class Perceptron(Protocol):
+    """`MLPClassifier` or `MLPRegressor`."""
+
+    coefs_: list[Floats]
+    intercepts_: list[Floats]
+
+    def predict(self, X: MatrixLike) -> NDArray[Any]: ...
+    def to_sklearn(self) -> Any: ...
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    return base._fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    return metaestimators.available_if(check)
