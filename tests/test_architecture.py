@@ -16,6 +16,9 @@ PYTHON = {
     "_core": "the native module, by its stub",
     "_typing": "the types of public signatures",
     "_attributes": "the types of fitted attributes",
+    "_threads": "how many threads the core may use",
+    "_summary": "the layers as a table",
+    "_versions": "what a report of a fault needs to say",
     "_warn": "warnings that filters for scikit-learn's silence too",
     "_hooks": "private methods of scikit-learn's perceptrons, and what to use instead",
     "_missing": "attributes that a model may lack",
@@ -37,7 +40,9 @@ PYTHON = {
     "monitor": "a fit watched",
     "display": "pictures",
     "_onnx": "fitted models as ONNX graphs",
+    "_self_test": "whether an installation works",
     ".": "the public names",
+    "__main__": "python -m rustbp",
 }
 
 RUST = {

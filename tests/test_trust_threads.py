@@ -106,10 +106,30 @@ def test_a_restored_limit_is_none(monkeypatch):
     assert rustbp.get_num_threads() == 3
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, "2", None])
+@pytest.mark.parametrize("n", [0, -1, 1.5, "2", 10**30])
 def test_bad_limits(n):
     with pytest.raises((ValueError, TypeError, OverflowError)):
         rustbp.set_num_threads(n)
+
+
+def test_a_limit_for_a_block(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with rustbp.set_num_threads(2):
+        assert rustbp.get_num_threads() == 2
+        with pytest.raises(KeyError), rustbp.set_num_threads(1):
+            raise KeyError
+        assert rustbp.get_num_threads() == 2
+    assert rustbp.get_num_threads() == 3
+
+
+def test_none_takes_a_limit_back(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    rustbp.set_num_threads(2)
+    assert rustbp.get_num_threads() == 2
+    rustbp.set_num_threads(None)
+    assert rustbp.get_num_threads() == 3
+    with pytest.raises(ValueError, match="n must be at least 1; got -1"):
+        rustbp.set_num_threads(-1)
 
 
 NESTED = """

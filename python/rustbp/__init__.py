@@ -1,5 +1,13 @@
 """Multilayer perceptrons for scikit-learn users: the same results, many times faster.
 
+- `MLPClassifier`, `MLPRegressor`: the estimators. `model.save(path)` and `load(path)` keep them in files.
+- `TabularEncoder`: from tables as they come to inputs that a net learns well from.
+- `backprop`, `check_gradients`: every quantity of one backward pass, and the gradients against central differences.
+- `record_fit`, `TrainingMonitor`: a fit recorded, and watched; `rustbp.display` draws networks and their training.
+- `hidden_activations`, `HiddenActivations`: what hidden neurons put out, by itself or as features in a pipeline.
+- `from_sklearn`, `to_sklearn`, `to_onnx`, `register_onnx_converters`: models from and to elsewhere.
+- `set_num_threads`, `show_versions`; ``python -m rustbp`` says whether the installation works.
+
 This file imports the public names from all other rooms, some of them when they are used; no other file imports it.
 Start with `MLPClassifier` and `MLPRegressor`; `backprop` and `rustbp.display` show what they do.
 """
@@ -8,32 +16,39 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rustbp._core import __version__, get_num_threads, set_num_threads
+from rustbp._core import __version__
+from rustbp._threads import get_num_threads, set_num_threads
 from rustbp._training import optimizer as _optimizer
 from rustbp.classifier import MLPClassifier
 from rustbp.convert import from_sklearn, to_sklearn
 from rustbp.regressor import MLPRegressor
 
 if TYPE_CHECKING:
+    from rustbp import display
     from rustbp._io.saving import load
     from rustbp._onnx.model import to_onnx
     from rustbp._onnx.pipelines import register_onnx_converters
-    from rustbp.gradient_check import check_gradients
+    from rustbp._versions import show_versions
+    from rustbp.gradient_check import GradientCheck, check_gradients
     from rustbp.hidden import HiddenActivations, hidden_activations
-    from rustbp.history import record_fit
-    from rustbp.inspection import backprop
+    from rustbp.history import TrainingHistory, record_fit
+    from rustbp.inspection import Backprop, backprop
     from rustbp.monitor import TrainingMonitor
     from rustbp.tabular.encoder import TabularEncoder
 
 __all__ = [
+    "Backprop",
+    "GradientCheck",
     "HiddenActivations",
     "MLPClassifier",
     "MLPRegressor",
     "TabularEncoder",
+    "TrainingHistory",
     "TrainingMonitor",
     "__version__",
     "backprop",
     "check_gradients",
+    "display",
     "from_sklearn",
     "get_num_threads",
     "hidden_activations",
@@ -41,14 +56,18 @@ __all__ = [
     "record_fit",
     "register_onnx_converters",
     "set_num_threads",
+    "show_versions",
     "to_onnx",
     "to_sklearn",
 ]
 
 # Imported when used, so that a script that only fits and predicts starts at once.
 _LAZY = {
+    "Backprop": "inspection",
+    "GradientCheck": "gradient_check",
     "HiddenActivations": "hidden",
     "TabularEncoder": "tabular.encoder",
+    "TrainingHistory": "history",
     "TrainingMonitor": "monitor",
     "backprop": "inspection",
     "check_gradients": "gradient_check",
@@ -56,8 +75,14 @@ _LAZY = {
     "load": "_io.saving",
     "record_fit": "history",
     "register_onnx_converters": "_onnx.pipelines",
+    "show_versions": "_versions",
     "to_onnx": "_onnx.model",
 }
+
+_MODULES = {"display", "gradient_check", "hidden", "history", "inspection", "monitor"}
+"""Of which `rustbp.display` and its like speak, without an import of their own."""
+_ELSEWHERE = {"save": "To save a model: model.save(path). rustbp.load(path) reads it."}
+"""What some look for here."""
 
 # Pickles of version 0.1 know the optimizer's state by this name.
 sys.modules["rustbp._optimizer"] = _optimizer
@@ -66,12 +91,15 @@ sys.modules["rustbp._optimizer"] = _optimizer
 if not TYPE_CHECKING:  # An editor is to know what is misspelt.
 
     def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return importlib.import_module(f"rustbp.{name}")
         if name not in _LAZY:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            where = f". {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{where}", name=name)
         value = getattr(importlib.import_module(f"rustbp.{_LAZY[name]}"), name)
         globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*__all__, *_MODULES, "classifier", "convert", "regressor"})

@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _hooks, _missing, convert
+from rustbp import _arrays, _core, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
@@ -280,6 +280,27 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
             If scikit-learn has no such network: another cost, output or hidden activation, or optimizer.
         """
         return convert.to_sklearn(self)
+
+    @property
+    def n_parameters_(self) -> int:
+        """Weights and biases of the fitted network, counted."""
+        return _summary.count(self)
+
+    def summary(self) -> str:
+        """The layers of the fitted network: inputs, neurons, activation, weights and biases of each.
+
+        Returns
+        -------
+        table : str
+            Lines of text, which a notebook or an interpreter shows as they are.
+
+        Raises
+        ------
+        NotFittedError
+            If the model has not been fitted.
+        """
+        check_is_fitted(self)
+        return _summary.summarize(_missing.complete(self._copy()))
 
     def save(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.

@@ -55,6 +55,45 @@ class TrainingHistory:
         """Epochs trained; the lists have one element more."""
         return len(self.loss) - 1
 
+    def to_dict(self) -> dict[str, list[float]]:
+        """A list for each quantity, an element for each moment: the columns of a table.
+
+        Returns
+        -------
+        columns : dict of str to list
+            "epoch", "loss" and "score"; "validation_loss" and "validation_score" if there were validation rows; and for
+            each layer l "mean_delta_l" and "grad_norm_l", counted from 1.
+        """
+        columns: dict[str, list[float]] = {"epoch": list(range(len(self.loss)))}
+        for name in ("loss", "score", "validation_loss", "validation_score"):
+            if values := getattr(self, name):
+                columns[name] = list(values)
+        for name in ("mean_delta", "grad_norm"):
+            for layer, values in enumerate(zip(*getattr(self, name), strict=True), start=1):
+                columns[f"{name}_{layer}"] = list(values)
+        return columns
+
+    def to_frame(self) -> Any:
+        """`to_dict` as a table of pandas.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row for each moment, with the epoch as its index.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "TrainingHistory.to_frame needs pandas: pip install pandas. Others take to_dict()."
+            ) from error
+        return pd.DataFrame(self.to_dict()).set_index("epoch")
+
     def __repr__(self) -> str:
         if not self.loss:
             return "TrainingHistory of no epochs"

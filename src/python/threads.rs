@@ -105,13 +105,17 @@ pub fn get_num_threads() -> usize {
     default_threads()
 }
 
-/// Limit the threads of calls with `n_threads=None` in this process.
+/// Limit the threads of calls with `n_threads=None` in this process; None takes the limit back.
 #[pyfunction]
-pub fn set_num_threads(n: usize) -> PyResult<()> {
-    if n == 0 {
-        return Err(PyValueError::new_err("n must be at least 1; got 0"));
+#[pyo3(signature = (n))]
+pub fn set_num_threads(n: Option<i64>) -> PyResult<()> {
+    match n {
+        None => LIMIT.store(0, Ordering::Relaxed),
+        Some(n) => match usize::try_from(n) {
+            Ok(threads) if threads > 0 => set_limit(threads.min(MAX_THREADS)),
+            _ => return Err(PyValueError::new_err(format!("n must be at least 1; got {n}"))),
+        },
     }
-    set_limit(n.min(MAX_THREADS));
     Ok(())
 }
 
