@@ -1,4 +1,4 @@
-//! The forward pass over many rows: a^L and nothing else.
+//! The forward pass over many rows: a^L, and what it costs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,13 +6,13 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::allocate::vector_of;
 use crate::backprop::{Workspace, forward, layouts};
-use crate::data::{Input, Rows, work_per_row};
+use crate::data::{Data, Input, Rows, work_per_row};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
 use crate::network::activation::softmax;
-use crate::network::{Network, Output};
+use crate::network::{Cost, Network, Output};
 
 /// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
 const ROWS_AT_ONCE: usize = 96;
@@ -85,6 +85,42 @@ pub fn predict<T: Real>(
         Ok(())
     })?;
     Ok((!stopped.into_inner()).then_some(()))
+}
+
+/// The mean cost of rows whose a^L is known, shape (n, outputs): what BP1 adds up in training.
+pub fn mean_cost<T: Real>(
+    network: &Network,
+    cost: Cost,
+    data: &Data<'_, T>,
+    a: ArrayView2<'_, T>,
+) -> Result<f64, Error> {
+    data.check(network)?;
+    let (rows, outputs) = (data.x.rows(), network.outputs());
+    let Some(a) = a.to_slice().filter(|a| a.len() == rows * outputs) else {
+        return Err(Error::shape("a", &[rows, outputs], a.shape()));
+    };
+    if rows == 0 {
+        return Err(Error::value("number of rows", "at least 1", 0));
+    }
+    let total = data.total_weight(Rows::Range { first: 0, len: rows })?;
+    let mut y = vector_of(T::ZERO, outputs, "the targets of a row")?;
+    let mut sum = 0.0;
+    for (row, a) in a.chunks_exact(outputs).enumerate() {
+        let weight = data.weight(row);
+        // 0 times an infinite cost of a row that does not count is not a number.
+        if weight == T::ZERO {
+            continue;
+        }
+        let class = data.y.class(row, outputs).filter(|_| cost.is_of_class_alone());
+        let of_row = if let Some(class) = class {
+            cost.add_to(T::ZERO, &[a[class]], &[T::ONE])
+        } else {
+            data.y.copy_to(row, outputs, 0, &mut y);
+            cost.add_to(T::ZERO, a, &y)
+        };
+        sum += weight.as_f64() * of_row.as_f64();
+    }
+    Ok(sum / total)
 }
 
 /// a^L of one row, straight from weights in C order: for a single row, packing them would take longer than the products.

@@ -68,7 +68,9 @@ def test_training_curve_of_a_fitted_network():
     assert_array_equal(display.lines_["loss"].get_xdata(), np.arange(1, 7))
     assert_array_equal(display.lines_["loss"].get_ydata(), model.loss_curve_)
     assert_array_equal(display.lines_["validation_score"].get_ydata(), model.validation_scores_)
-    assert display.lines_.keys() == {"loss", "validation_score"}
+    validation_loss = display.lines_["validation_loss"]
+    assert_array_equal(validation_loss.get_ydata(), model.validation_loss_curve_)
+    assert display.lines_.keys() == {"loss", "validation_loss", "validation_score"}
     assert display.lines_["loss"].axes is display.ax_
     assert display.lines_["validation_score"].axes is display.score_ax_
     assert display.score_ax_.get_ylabel() == "Accuracy"
@@ -80,6 +82,17 @@ def test_training_curve_without_scores():
     display = TrainingCurveDisplay.from_estimator(model)
     assert display.score_ax_ is None
     assert display.figure_.axes == [display.ax_]
+
+
+def test_training_curve_with_step_sizes():
+    """On an axis of their own, if they are not all the same."""
+    display = TrainingCurveDisplay([3.0, 2.0], score=[0.5, 0.6], learning_rate=[0.1, 0.05]).plot()
+    assert_array_equal(display.lines_["learning_rate"].get_ydata(), [0.1, 0.05])
+    assert display.lines_["learning_rate"].axes is display.learning_rate_ax_
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["training loss", "training score", "learning rate"]
+    display = TrainingCurveDisplay([3.0, 2.0], learning_rate=[0.1, 0.1]).plot()
+    assert display.learning_rate_ax_ is None
 
 
 def test_training_curve_of_a_history():

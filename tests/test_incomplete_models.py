@@ -82,6 +82,8 @@ ATTRIBUTES = [
     "best_loss_",
     "validation_scores_",
     "best_validation_score_",
+    "validation_loss_curve_",
+    "best_epoch_",
     "_no_improvement_count",
     "_random_state",
     "_optimizer",
@@ -99,7 +101,7 @@ def without(model, name, how):
 def test_these_are_all_attributes():
     from rustbp._base import FITTED
 
-    assert set(ATTRIBUTES) == set(FITTED) - {"feature_names_in_"}
+    assert set(ATTRIBUTES) == set(FITTED) - {"feature_names_in_", "_unfinished"}
 
 
 def outcome(call, *args):

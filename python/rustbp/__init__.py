@@ -29,17 +29,21 @@ if TYPE_CHECKING:
     from rustbp._onnx.model import to_onnx
     from rustbp._onnx.pipelines import register_onnx_converters
     from rustbp._versions import show_versions
+    from rustbp.checkpoint import Checkpoint
     from rustbp.gradient_check import GradientCheck, check_gradients
     from rustbp.hidden import HiddenActivations, hidden_activations
     from rustbp.history import TrainingHistory, record_fit
     from rustbp.inspection import Backprop, backprop
+    from rustbp.learning_rate import LearningRateSearch, find_learning_rate
     from rustbp.monitor import TrainingMonitor
     from rustbp.tabular.encoder import TabularEncoder
 
 __all__ = [
     "Backprop",
+    "Checkpoint",
     "GradientCheck",
     "HiddenActivations",
+    "LearningRateSearch",
     "MLPClassifier",
     "MLPRegressor",
     "TabularEncoder",
@@ -49,6 +53,7 @@ __all__ = [
     "backprop",
     "check_gradients",
     "display",
+    "find_learning_rate",
     "from_sklearn",
     "get_num_threads",
     "hidden_activations",
@@ -64,13 +69,16 @@ __all__ = [
 # Imported when used, so that a script that only fits and predicts starts at once.
 _LAZY = {
     "Backprop": "inspection",
+    "Checkpoint": "checkpoint",
     "GradientCheck": "gradient_check",
     "HiddenActivations": "hidden",
+    "LearningRateSearch": "learning_rate",
     "TabularEncoder": "tabular.encoder",
     "TrainingHistory": "history",
     "TrainingMonitor": "monitor",
     "backprop": "inspection",
     "check_gradients": "gradient_check",
+    "find_learning_rate": "learning_rate",
     "hidden_activations": "hidden",
     "load": "_io.saving",
     "record_fit": "history",

@@ -27,6 +27,11 @@ class Rows(NamedTuple):
         weight = None if self.sample_weight is None else self.sample_weight[index]
         return Rows(self.X[index], self.y[index], weight)
 
+    def weighed(self, sample_weight: Any) -> "Rows":
+        """The same with other weights, in the dtype of X."""
+        weight = None if sample_weight is None else contiguous(sample_weight, self.X.dtype)
+        return self._replace(sample_weight=weight)
+
     def in_dtype(self, dtype: np.dtype[Any]) -> "Rows":
         """The same in ``dtype``, as the core takes them; class indices stay integers."""
         weight = self.sample_weight

@@ -21,6 +21,8 @@ class Attributes:
     best_loss_: float | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None
+    validation_loss_curve_: list[float]
+    best_epoch_: int
     n_iter_: int
     t_: int
     n_features_in_: int

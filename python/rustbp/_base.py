@@ -9,60 +9,50 @@ import operator
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from rustbp import _arrays, _core, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
+from rustbp._constraints import CONSTRAINTS
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
+from rustbp._training.unfinished import Unfinished
+from rustbp._training.validation import NOTHING, Given, find_validation
 from rustbp._typing import Floats, MatrixLike, fit_context
 
-FITTED = (*convert.SHARED, "_optimizer")
+PROGRESS = (
+    *convert.PROGRESS,
+    "validation_loss_curve_",
+    "best_epoch_",
+    "_optimizer",
+    "_unfinished",
+)
+"""What a fit from scratch begins anew."""
+FITTED = tuple(dict.fromkeys((*convert.SHARED, *PROGRESS)))
 """Every attribute a fit may set; what a fit from scratch does not set, it removes."""
+
+
+class _Task(NamedTuple):
+    """What a fit has to do: rows to train on, and the same weighed for scores; whether it is the first; the dtype that
+    the weights are to be kept in; and a fit to go on with."""
+
+    rows: _arrays.Rows
+    scored: _arrays.Rows
+    first: bool
+    stored: Any
+    unfinished: Unfinished | None
 
 
 class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used itself."""
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(_core.ACTIVATIONS))],
-        "solver": [StrOptions({"lbfgs", *_core.OPTIMIZERS})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "init": [StrOptions(set(initial_weights.INIT))],
-        "n_threads": [None, Interval(Integral, 1, None, closed="left")],
-        "compute": [None, StrOptions({"bfloat16"})],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -102,6 +92,10 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         Sets ``n_outputs_`` too, and ``out_activation_`` if ``reset``.
         """
 
+    def _training_weight(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        """The weight of each row in training, where that is not its weight in scores; y as `_encode` gave it."""
+        return sample_weight
+
     @abstractmethod
     def _reported_loss(self, cost: float, penalty: float) -> float:
         """The number scikit-learn reports, from the core's cost and penalty."""
@@ -123,6 +117,9 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         *,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Train from new weights, or from the present ones if `warm_start`.
 
@@ -142,6 +139,16 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
             Weights and biases to start from, in the shapes of `coefs_` and `intercepts_`; they are copied. None draws
             them, or with `warm_start` goes on from the present ones.
 
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows to validate on. After each epoch their score and loss are recorded, and with `early_stopping` they
+            decide, in place of rows held out of `X`, of which there are then none.
+
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Labels or targets of `X_val`, of the kind of `y`, and of the classes in `y`.
+
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weight of each of these rows in score and loss.
+
         Returns
         -------
         self : object
@@ -153,8 +160,15 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
             For data that does not fit together, if `compute` cannot be had, and if training diverged. A model that was
             fitted before stays as it was.
         """
-        given = (coefs_init, intercepts_init)
-        return self._train(self._copy(), X, y, sample_weight, incremental=False, given=given)
+        return self._train(
+            self._copy(),
+            X,
+            y,
+            sample_weight,
+            incremental=False,
+            given=(coefs_init, intercepts_init),
+            validation=Given(X_val, y_val, sample_weight_val),
+        )
 
     def _train(
         self,
@@ -165,52 +179,90 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         *,
         incremental: bool,
         given: tuple[Any, Any] = (None, None),
+        validation: Given = NOTHING,
     ) -> Any:
         """Train ``model``, a copy of self, then take over what it learnt; ``given`` are weights and biases to start
-        from."""
+        from, ``validation`` the rows to be judged on."""
         # A script may have put them into the class.
         _hooks.check_class(type(self))
-        hidden = _hidden_sizes(model.hidden_layer_sizes)
-        if model.solver == "lbfgs" and model.compute is not None:
-            raise ValueError(
-                f"solver='lbfgs' needs exact gradients, which compute={model.compute!r} does not give. "
-                "Use compute=None, or another solver."
-            )
-        first = not hasattr(model, "coefs_") or (not model.warm_start and not incremental)
-        if not first:
-            _missing.complete(model)
-        report = callbacks_of(self, None if incremental else (X, y, sample_weight))
-        X, y = model._encode(X, y, incremental=incremental, reset=first)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
-        model._random_state = check_random_state(model.random_state)
-        if first:
-            model._start([X.shape[1], *hidden, model.n_outputs_], X.dtype, given)
-        else:
-            model._go_on(given)
-        stored = _arrays.common_dtype(*model.coefs_, *model.intercepts_)
-        dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
-        model.coefs_, model.intercepts_ = _arrays.layers(model.coefs_, model.intercepts_, dtype)
-        rows = _arrays.Rows(X, y, sample_weight).in_dtype(dtype)
+        metadata = {f"{name}_val": value for name, value in validation._asdict().items()}
+        metadata["sample_weight"] = sample_weight
+        report = callbacks_of(self, None if incremental else (X, y, metadata))
+        task = model._prepare(X, y, sample_weight, incremental=incremental, given=given)
+        others = validation, validation.encoded(model)
         report.begin(model._fitted_attributes)
+        judged_on = find_validation(model, task.scored, (X, y), others, task.unfinished)
         if model.solver == "lbfgs":
-            lbfgs.train(model, rows, report=report)
+            lbfgs.train(model, task.rows, report=report, validation=judged_on)
         else:
-            epochs.train(model, rows, first=first, incremental=incremental, report=report)
-        if dtype != stored:
+            epochs.train(
+                model,
+                task.rows,
+                first=task.first,
+                incremental=incremental,
+                report=report,
+                validation=judged_on,
+                unfinished=task.unfinished,
+            )
+        if task.rows.X.dtype != task.stored:
             # Rows in a wider dtype than the weights': compute in theirs, keep the model's.
             model.coefs_, model.intercepts_ = _arrays.layers(
-                model.coefs_, model.intercepts_, stored
+                model.coefs_, model.intercepts_, task.stored
             )
         report.end(model._fitted_attributes)
         self._adopt(model)
         return self
 
+    def _prepare(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        incremental: bool,
+        given: tuple[Any, Any] = (None, None),
+    ) -> "_Task":
+        """Validate everything, and have weights to start from, in the dtype of the rows; for a copy that is trained."""
+        hidden = _hidden_sizes(self.hidden_layer_sizes)
+        if self.solver == "lbfgs" and self.compute is not None:
+            raise ValueError(
+                f"solver='lbfgs' needs exact gradients, which compute={self.compute!r} does not give. "
+                "Use compute=None, or another solver."
+            )
+        if incremental and self.early_stopping and self.solver != "lbfgs":
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        if not first:
+            _missing.complete(self)
+        unfinished = self.__dict__.pop("_unfinished", None)
+        if first or incremental or self.solver == "lbfgs" or any(w is not None for w in given):
+            unfinished = None
+        X, y = self._encode(X, y, incremental=incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        weight = self._training_weight(y, sample_weight, incremental=incremental)
+        if weight is not sample_weight:
+            weight = _check_sample_weight(weight, X)
+        if unfinished is None:
+            self._random_state = check_random_state(self.random_state)
+        else:
+            unfinished.check(X.shape[0])
+        if first:
+            self._start([X.shape[1], *hidden, self.n_outputs_], X.dtype, given)
+        else:
+            self._go_on(given)
+        stored = _arrays.common_dtype(*self.coefs_, *self.intercepts_)
+        dtype = _arrays.common_dtype(X, *self.coefs_, *self.intercepts_)
+        self.coefs_, self.intercepts_ = _arrays.layers(self.coefs_, self.intercepts_, dtype)
+        rows = _arrays.Rows(X, y, weight).in_dtype(dtype)
+        scored = rows if weight is sample_weight else rows.weighed(sample_weight)
+        return _Task(rows, scored, first, stored, unfinished)
+
     def _start(
         self, layer_sizes: list[int], dtype: Any, given: tuple[Any, Any] = (None, None)
     ) -> None:
         """Forget an earlier fit, and draw the weights that are not given."""
-        for name in (*convert.PROGRESS, "_optimizer"):
+        for name in PROGRESS:
             self.__dict__.pop(name, None)
         self.n_iter_ = 0
         self.t_ = 0

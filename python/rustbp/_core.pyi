@@ -100,6 +100,10 @@ class Trainer:
         """
     def predict(self, X: Any) -> NDArray[Any]:
         """a^L of every row with the present parameters, shape ``(n, size[L])``."""
+    def evaluate(
+        self, X: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], float]:
+        """The same, and the mean cost of the rows, in one forward pass."""
     def coefs(self) -> list[NDArray[Any]]: ...
     def intercepts(self) -> list[NDArray[Any]]: ...
     def is_finite(self) -> bool:

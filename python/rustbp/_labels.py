@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 
 from rustbp import _arrays
@@ -43,6 +44,11 @@ def _distributions(model: Any, y: Any, *, known: bool, reset: bool) -> Any:
             "soft_targets=True needs loss='log_loss' and output units whose sum is 1: output_activation=None or "
             f"'softmax'. Got loss={model.loss!r} and output_activation={model.output_activation!r}."
         )
+    if model.class_weight is not None:
+        raise ValueError(
+            "class_weight weighs labels, and soft_targets=True takes distributions over the classes: weigh the rows, "
+            f"with sample_weight. Got class_weight={model.class_weight!r}."
+        )
     y = _arrays.dense(y)
     if y.ndim != 2 or y.shape[1] < 2:
         raise ValueError(
@@ -74,6 +80,20 @@ def _distributions(model: Any, y: Any, *, known: bool, reset: bool) -> Any:
         )
     model.n_outputs_ = y.shape[1]
     return y / sums
+
+
+def class_weights(model: Any, y: Any, *, incremental: bool) -> Any:
+    """What `class_weight` weighs each row with, by scikit-learn's ``compute_sample_weight``; y as `encode` gave it."""
+    labels = y if y.ndim == 2 else model.classes_[y]
+    if incremental:
+        # To these, one row of each class, because a batch may lack some that have a weight.
+        others = (
+            np.arange(2)[:, np.newaxis].repeat(y.shape[1], axis=1)
+            if y.ndim == 2
+            else model.classes_
+        )
+        labels = np.concatenate((labels, others))
+    return compute_sample_weight(model.class_weight, labels)[: len(y)]
 
 
 def columns(y: Any, classes: Any) -> Any:

@@ -27,6 +27,8 @@ _PROGRESS = (
     "best_loss_",
     "validation_scores_",
     "best_validation_score_",
+    "validation_loss_curve_",
+    "best_epoch_",
 )
 _NOT_NONE = (
     *_WEIGHTS,
@@ -35,8 +37,11 @@ _NOT_NONE = (
     "t_",
     "loss_",
     "loss_curve_",
+    "validation_loss_curve_",
+    "best_epoch_",
     "_no_improvement_count",
     "_optimizer",
+    "_unfinished",
     "_random_state",
 )
 

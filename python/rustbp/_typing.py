@@ -1,6 +1,6 @@
 """The types that public signatures are written in, and scikit-learn's decorators with their types told."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -20,6 +20,10 @@ Cost: TypeAlias = Literal["log_loss", "squared_error"]
 RegressionCost: TypeAlias = Literal["squared_error", "poisson"]
 ClassOutput: TypeAlias = Literal["softmax", "logistic"]
 
+ClassWeight: TypeAlias = (
+    Mapping[Any, float] | Sequence[Mapping[Any, float]] | Literal["balanced"] | None
+)
+Scoring: TypeAlias = str | Callable[..., float] | None
 Sizes: TypeAlias = int | Sequence[int] | NDArray[np.integer[Any]]
 RandomState: TypeAlias = int | np.random.RandomState | None
 Floats: TypeAlias = NDArray[np.floating[Any]]

@@ -13,15 +13,18 @@ from rustbp import _arrays, _labels, _missing
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
 from rustbp._predictions import ClassPredictions
+from rustbp._training.validation import Given
 from rustbp._typing import (
     Activation,
     ClassOutput,
+    ClassWeight,
     Compute,
     Cost,
     Init,
     LearningRate,
     MatrixLike,
     RandomState,
+    Scoring,
     Sizes,
     Solver,
     available_if,
@@ -92,8 +95,8 @@ class MLPClassifier(ClassPredictions):
         Whether the momentum of 'sgd' is Nesterov's.
 
     early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the rows, stop by the accuracy on them, and keep the
-        weights that scored best. Not used by 'lbfgs'.
+        Whether to hold out `validation_fraction` of the rows, stop by the accuracy on them (see `scoring`), and
+        keep the weights that scored best. With `X_val` given to `fit` no rows are held out. Not used by 'lbfgs'.
 
     validation_fraction : float, default=0.1
         Fraction of rows to hold out if `early_stopping`.
@@ -141,6 +144,18 @@ class MLPClassifier(ClassPredictions):
         stands for ``classes_[j]``, which is j itself unless `partial_fit` is given `classes`. `predict` and
         `score` take the most probable class.
 
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, as ``{label: weight}``, by which the cost of a row is multiplied in training; not
+        so scores and validation losses. 'balanced' weighs each class by the inverse of its frequency in `y`. They
+        are scikit-learn's ``compute_sample_weight(class_weight, y)``, times `sample_weight`. With several labels
+        per row: 'balanced', or a list of one dict for each label, ``{0: weight, 1: weight}``, whose weights are
+        multiplied. `partial_fit` takes no 'balanced'. Not with `soft_targets`.
+
+    scoring : str, callable or None, default=None
+        What validation rows are scored by, the more the better. None: accuracy of a classifier, R² of a regressor.
+        'loss': minus the mean loss, in one forward pass. Else the name of a scorer of scikit-learn, or a callable
+        ``scoring(estimator, X, y)`` that returns a number; it is given `sample_weight` as well if there is one.
+
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
@@ -163,10 +178,18 @@ class MLPClassifier(ClassPredictions):
         Least loss so far; None if `early_stopping`. Not with 'lbfgs'.
 
     validation_scores_ : list of float or None
-        Accuracy on the rows held out, after each epoch; None without `early_stopping`.
+        Accuracy, or what `scoring` says, on the validation rows, which are `X_val` or those held out, after each
+        epoch; None where there are none.
 
     best_validation_score_ : float or None
         The best of them.
+
+    validation_loss_curve_ : list of float
+        Mean cost of the validation rows after each epoch, without the penalty. Only where there are such rows.
+
+    best_epoch_ : int
+        The epoch whose weights were kept, counted from 1 in `loss_curve_`: the best with `early_stopping`, else
+        the last. 0 are the first weights. Not with 'lbfgs'.
 
     n_iter_ : int
         Epochs or iterations of the last fit.
@@ -219,6 +242,7 @@ class MLPClassifier(ClassPredictions):
         "loss": [StrOptions({"log_loss", "squared_error"})],
         "output_activation": [None, StrOptions({"softmax", "logistic"})],
         "soft_targets": ["boolean"],
+        "class_weight": [None, dict, list, StrOptions({"balanced"})],
     }
 
     def __init__(
@@ -253,6 +277,8 @@ class MLPClassifier(ClassPredictions):
         n_threads: int | None = None,
         compute: Compute | None = None,
         soft_targets: bool = False,
+        class_weight: ClassWeight = None,
+        scoring: Scoring = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -283,6 +309,8 @@ class MLPClassifier(ClassPredictions):
         self.n_threads = n_threads
         self.compute = compute
         self.soft_targets = soft_targets
+        self.class_weight = class_weight
+        self.scoring = scoring
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -295,6 +323,12 @@ class MLPClassifier(ClassPredictions):
             reset=reset,
         )
         return X, _labels.encode(self, y, incremental=incremental, reset=reset)
+
+    def _training_weight(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        weights = _labels.class_weights(self, y, incremental=incremental)
+        return weights if sample_weight is None else weights * sample_weight
 
     def _reported_loss(self, cost: float, penalty: float) -> float:
         return cost + penalty
@@ -319,6 +353,10 @@ class MLPClassifier(ClassPredictions):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Train one epoch on these rows, going on from the present weights and optimizer state.
 
@@ -337,6 +375,9 @@ class MLPClassifier(ClassPredictions):
             Every label that will ever occur. The first call needs it; later calls may leave it out. `y` need not
             contain all of them. With `soft_targets` it names the columns of `y`, which are else 0, 1, ...
 
+        X_val, y_val, sample_weight_val : array-like, default=None
+            As in `fit`; score and loss of these rows are recorded.
+
         Returns
         -------
         self : object
@@ -345,9 +386,16 @@ class MLPClassifier(ClassPredictions):
         Raises
         ------
         ValueError
-            If `classes` is missing in the first call or differs from it later, if `y` has other labels, and as in
-            `fit`.
+            If `classes` is missing in the first call or differs from it later, if `y` has other labels, for
+            ``class_weight='balanced'``, and as in `fit`.
         """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight '{self.class_weight}' is not supported for partial_fit. In order to use 'balanced' "
+                f"weights, use compute_class_weight('{self.class_weight}', classes=classes, y=y). In place of y you "
+                "can use a large enough sample of the full training set target to properly estimate the class "
+                "frequency distributions. Pass the resulting weights as the class_weight parameter."
+            )
         model = _missing.complete(self._copy())
         if self.soft_targets and not hasattr(model, "classes_"):
             classes = _labels.columns(y, classes)
@@ -355,4 +403,5 @@ class MLPClassifier(ClassPredictions):
             y = _arrays.native(y)
             multilabel = not self.soft_targets and type_of_target(y).startswith("multilabel")
             model._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        return self._train(model, X, y, sample_weight, incremental=True)
+        validation = Given(X_val, y_val, sample_weight_val)
+        return self._train(model, X, y, sample_weight, incremental=True, validation=validation)

@@ -15,6 +15,7 @@ from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
 from rustbp._missing import complete
 from rustbp._training.optimizer import SLOTS, Optimizer
+from rustbp._warn import warn
 
 if TYPE_CHECKING:
     from rustbp.classifier import MLPClassifier
@@ -105,6 +106,11 @@ def to_sklearn(model: Any) -> Any:
 
     ValueError
         If scikit-learn has no such network: another cost, output or hidden activation, or optimizer.
+
+    Warns
+    -----
+    UserWarning
+        If parameters that matter for training alone are left out, because scikit-learn does not have them.
     """
     return _converted(model, ESTIMATORS, _to_one)
 
@@ -166,10 +172,20 @@ def _from_one(estimator: Any, model: Any) -> Any:
     return model
 
 
+TRAINING_ONLY = ("class_weight", "scoring")
+"""Parameters that scikit-learn's perceptrons do not have, and that have no part in predictions."""
+
+
 def _to_one(model: Any, estimator: Any) -> Any:
     if hasattr(complete(model), "coefs_"):
         _ = model.out_activation_  # without which scikit-learn would fail later
     _refuse_what_sklearn_lacks(model)
+    given = [name for name in TRAINING_ONLY if getattr(model, name, None) is not None]
+    if given:
+        warn(
+            f"scikit-learn's perceptron does not have {', '.join(given)}: it predicts the same without, and does not "
+            "train the same."
+        )
     _copy_shared(model, estimator)
     if hasattr(estimator, "coefs_"):
         coefs, intercepts = estimator.coefs_, estimator.intercepts_

@@ -12,6 +12,7 @@ from sklearn.utils.validation import validate_data
 from rustbp import _arrays
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
+from rustbp._training.validation import Given
 from rustbp._typing import (
     Activation,
     Compute,
@@ -21,6 +22,7 @@ from rustbp._typing import (
     MatrixLike,
     RandomState,
     RegressionCost,
+    Scoring,
     Sizes,
     Solver,
     fit_context,
@@ -94,8 +96,8 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         Whether the momentum of 'sgd' is Nesterov's.
 
     early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the rows, stop by R² on them, and keep the
-        weights that scored best. Not used by 'lbfgs'.
+        Whether to hold out `validation_fraction` of the rows, stop by R² on them (see `scoring`), and keep the
+        weights that scored best. With `X_val` given to `fit` no rows are held out. Not used by 'lbfgs'.
 
     validation_fraction : float, default=0.1
         Fraction of rows to hold out if `early_stopping`.
@@ -127,6 +129,11 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         solver than 'lbfgs'; else `fit` and `partial_fit` raise ValueError. Sparse rows are multiplied
         in float32, and so is all that `predict` does.
 
+    scoring : str, callable or None, default=None
+        What validation rows are scored by, the more the better. None: accuracy of a classifier, R² of a regressor.
+        'loss': minus the mean loss, in one forward pass. Else the name of a scorer of scikit-learn, or a callable
+        ``scoring(estimator, X, y)`` that returns a number; it is given `sample_weight` as well if there is one.
+
     Attributes
     ----------
     coefs_ : list of ndarray
@@ -147,10 +154,18 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         Least loss so far; None if `early_stopping`. Not with 'lbfgs'.
 
     validation_scores_ : list of float or None
-        R² on the rows held out, after each epoch; None without `early_stopping`.
+        R², or what `scoring` says, on the validation rows, which are `X_val` or those held out, after each epoch;
+        None where there are none.
 
     best_validation_score_ : float or None
         The best of them.
+
+    validation_loss_curve_ : list of float
+        Mean cost of the validation rows after each epoch, without the penalty. Only where there are such rows.
+
+    best_epoch_ : int
+        The epoch whose weights were kept, counted from 1 in `loss_curve_`: the best with `early_stopping`, else
+        the last. 0 are the first weights. Not with 'lbfgs'.
 
     n_iter_ : int
         Epochs or iterations of the last fit.
@@ -236,6 +251,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         init: Init = "glorot_uniform",
         n_threads: int | None = None,
         compute: Compute | None = None,
+        scoring: Scoring = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -264,6 +280,7 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         self.init = init
         self.n_threads = n_threads
         self.compute = compute
+        self.scoring = scoring
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -306,7 +323,14 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     # Also there with solver="lbfgs", as in scikit-learn: then a call minimises from the present weights.
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
-        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Train one epoch on these rows, going on from the present weights and optimizer state.
 
@@ -321,6 +345,9 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the cost.
 
+        X_val, y_val, sample_weight_val : array-like, default=None
+            As in `fit`; score and loss of these rows are recorded.
+
         Returns
         -------
         self : object
@@ -331,7 +358,10 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         ValueError
             As in `fit`.
         """
-        return self._train(self._copy(), X, y, sample_weight, incremental=True)
+        validation = Given(X_val, y_val, sample_weight_val)
+        return self._train(
+            self._copy(), X, y, sample_weight, incremental=True, validation=validation
+        )
 
     def predict(self, X: MatrixLike) -> Floats:
         """The network's output for each row.

@@ -45,6 +45,7 @@ pub struct Document<'a> {
     #[serde(borrow)]
     optimizer: Option<OptimizerState<'a>>,
     random_state: Option<Generator>,
+    unfinished: Option<Unfinished>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -76,6 +77,8 @@ struct Fitted<'a> {
     _best_validation_score: Option<Real>,
     #[serde(rename = "_no_improvement_count")]
     _no_improvement_count: Option<Count>,
+    #[serde(rename = "best_epoch_")]
+    _best_epoch: Option<Count>,
 }
 
 /// What scikit-learn's `LabelBinarizer` has found out.
@@ -134,6 +137,14 @@ struct Generator {
     _gauss: Real,
 }
 
+/// What a fit that was cut short goes on from, beside what a fitted model has; the rest is in arrays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unfinished {
+    /// Whether there are other weights that scored best.
+    best: bool,
+}
+
 impl<'a> Document<'a> {
     pub fn parse(text: &'a str) -> Result<Self, FormatError> {
         #[derive(Deserialize)]
@@ -182,7 +193,10 @@ impl<'a> Document<'a> {
             text.require(Dtype::U8, &[text.bytes()])?;
             count = count.saturating_add(2);
         }
-        for curve in ["loss_curve_", "validation_scores_"] {
+        if let Some(unfinished) = &self.unfinished {
+            count = count.saturating_add(unfinished.check(header, &weights)?);
+        }
+        for curve in ["loss_curve_", "validation_scores_", "validation_loss_curve_"] {
             if let Some(curve) = header.find(curve) {
                 let epochs = curve.shape().first().copied().unwrap_or(0);
                 curve.require(Dtype::F64, &[epochs])?;
@@ -250,16 +264,29 @@ impl OptimizerState<'_> {
         }
         for slot in slots {
             let first = header.needed(&format!("optimizer.{slot}.coefs_.0"))?;
-            let dtype = number(first)?;
-            for l in 0..weights.depth {
-                for array in ["coefs_", "intercepts_"] {
-                    let weights = header.needed(&format!("{array}.{l}"))?;
-                    let state = header.needed(&format!("optimizer.{slot}.{array}.{l}"))?;
-                    state.require(dtype, weights.shape())?;
-                }
-            }
+            weights.check_others(header, &format!("optimizer.{slot}."), number(first)?)?;
         }
         Ok(slots.len().saturating_mul(weights.depth).saturating_mul(2))
+    }
+}
+
+impl Unfinished {
+    /// Check it, and return how many arrays it has.
+    fn check(&self, header: &Header<'_>, weights: &Weights) -> Result<usize, FormatError> {
+        let mut count = 0usize;
+        for rows in ["unfinished.order", "unfinished.held_out"] {
+            if let Some(rows) = header.find(rows) {
+                let len = rows.shape().first().copied().unwrap_or(0);
+                rows.require(Dtype::I64, &[len])?;
+                count = count.saturating_add(1);
+            }
+        }
+        if self.best {
+            let dtype = number(header.needed("coefs_.0")?)?;
+            weights.check_others(header, "unfinished.best.", dtype)?;
+            count = count.saturating_add(weights.depth.saturating_mul(2));
+        }
+        Ok(count)
     }
 }
 
@@ -305,6 +332,22 @@ impl Weights {
             depth = depth.saturating_add(1);
         }
         Ok(Self { depth, inputs, outputs })
+    }
+
+    /// Whether there are arrays of these shapes under the same names with a prefix.
+    fn check_others(
+        &self,
+        header: &Header<'_>,
+        prefix: &str,
+        dtype: Dtype,
+    ) -> Result<(), FormatError> {
+        for l in 0..self.depth {
+            for array in ["coefs_", "intercepts_"] {
+                let weights = header.needed(&format!("{array}.{l}"))?;
+                header.needed(&format!("{prefix}{array}.{l}"))?.require(dtype, weights.shape())?;
+            }
+        }
+        Ok(())
     }
 }
 

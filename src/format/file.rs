@@ -120,7 +120,10 @@ fn check_data(entry: &Entry<'_>, data: &[u8]) -> Result<(), FormatError> {
     let good = match entry.name {
         "classes_" | "label_binarizer.classes_" => labels::are_valid(entry, data),
         "feature_names_in_.ends" => numbers(data).map(u64::from_le_bytes).is_sorted(),
-        name if name.starts_with("coefs_") || name.starts_with("intercepts_") => {
+        name if ["coefs_", "intercepts_", "unfinished.best."]
+            .iter()
+            .any(|n| name.starts_with(n)) =>
+        {
             match entry.dtype {
                 Dtype::F32 => numbers(data).all(|x| f32::from_le_bytes(x).is_finite()),
                 _ => numbers(data).all(|x| f64::from_le_bytes(x).is_finite()),
@@ -278,6 +281,21 @@ mod tests {
         assert!(valid > 50 && valid < file.len() * 4, "{valid}");
     }
 
+    /// A dictionary as a parameter, and a fit that was cut short.
+    #[test]
+    fn documents_may_have_more() {
+        let given = DOCUMENT
+            .replace("\"tuple\": []", "\"dict\": [[\"a\", 0.5], [1, {\"float\": \"inf\"}]]");
+        let given = given.replace("\"random_state\": null", "\"unfinished\": {\"best\": true}");
+        let mut arrays = model();
+        arrays.push(("unfinished.order", Dtype::I64, vec![1], vec![0; 8]));
+        arrays.push(("unfinished.best.coefs_.0", Dtype::F32, vec![2, 1], bytes(&[1.0, 2.0])));
+        arrays.push(("unfinished.best.intercepts_.0", Dtype::F32, vec![1], bytes(&[3.0])));
+        assert!(written(&given, &arrays).is_ok());
+        arrays[8].2 = vec![1, 1];
+        assert!(message(written(&given, &arrays)).contains("unfinished.best.intercepts_.0"));
+    }
+
     #[test]
     fn documents_that_do_not_fit_are_refused() {
         for (from, to, expected) in [
@@ -295,6 +313,9 @@ mod tests {
             ("\"nan\"", "\"NaN\"", "unknown variant"),
             ("\"tuple\": []", "\"tuple\": [[]]", "invalid type"),
             ("\"tuple\": []", "\"pickle\": \"\"", "invalid type"),
+            ("\"tuple\": []", "\"dict\": [1]", "invalid type"),
+            ("\"tuple\": []", "\"dict\": [[1, [2]]]", "invalid type"),
+            ("\"tuple\": []", "\"dict\": [[1, {\"dict\": []}]]", "invalid type"),
             ("<U2", "<U3", "must be U32 of shape [2, 3]"),
             ("<U2", "|O", "\"|O\" cannot be stored"),
             ("<U2", "<M8[D]", "must be I64 of shape [2]"),
@@ -313,6 +334,12 @@ mod tests {
                 "\"random_state\": {\"pos\": 1, \"has_gauss\": false, \"gauss\": 0.0}",
                 "it lacks the array \"random_state\"",
             ),
+            (
+                "\"random_state\": null",
+                "\"unfinished\": {\"best\": true}",
+                "it lacks the array \"unfinished.best.coefs_.0\"",
+            ),
+            ("\"random_state\": null", "\"unfinished\": {}", "missing field `best`"),
         ] {
             let changed = DOCUMENT.replacen(from, to, 1);
             assert_ne!(changed, DOCUMENT, "{from}");

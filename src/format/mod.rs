@@ -14,7 +14,9 @@
 //! | `optimizer.{slot}.coefs_.0`, `optimizer.{slot}.intercepts_.0`, ... | as those | F32 or F64, the same for all of these |
 //! | `classes_`, `label_binarizer.classes_` | (classes,), text: (classes, width) | any number; text: U32, code points |
 //! | `feature_names_in_.text`, `feature_names_in_.ends` | (bytes,), (features,) | U8, UTF-8; U64 |
-//! | `loss_curve_`, `validation_scores_` | (epochs,) | F64 |
+//! | `loss_curve_`, `validation_scores_`, `validation_loss_curve_` | (epochs,) | F64 |
+//! | `unfinished.order`, `unfinished.held_out` | (rows,) | I64, of a fit that was cut short |
+//! | `unfinished.best.coefs_.0`, `unfinished.best.intercepts_.0`, ... | as `coefs_.0`, ... | its best weights so far |
 //! | `random_state` | (624,) | U32 |
 //!
 //! Reading trusts nothing. Memory is asked for only when the header is known to describe exactly the bytes that the file

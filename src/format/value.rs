@@ -78,12 +78,33 @@ enum Value {
     /// Null, a boolean, a number or a text.
     Scalar,
     /// A list of scalars.
+    Pair,
+    /// A list of pairs: the keys and values of a dictionary.
+    Pairs,
+    /// A scalar, or `{"dict": [[key, value], ...]}`.
+    Item,
+    /// A list of items.
     List,
-    /// A scalar, a list, `{"tuple": [...]}`, or `{"RandomState": null}`, which stands for the random state of the file.
+    /// An item, a list, `{"tuple": [...]}`, or `{"RandomState": null}`, which stands for the random state of the file.
     Parameter,
 }
 
 impl Value {
+    /// Whether this may be null, a boolean, a number or a text.
+    fn takes_scalars(self) -> bool {
+        matches!(self, Value::Scalar | Value::Item | Value::Parameter)
+    }
+
+    /// What the items are where this may be a list.
+    fn items(self) -> Option<Value> {
+        match self {
+            Value::Pair => Some(Value::Scalar),
+            Value::Pairs => Some(Value::Pair),
+            Value::List | Value::Parameter => Some(Value::Item),
+            Value::Real | Value::Scalar | Value::Item => None,
+        }
+    }
+
     fn only_if<E: serde::de::Error>(self, allowed: bool, found: Unexpected<'_>) -> Result<(), E> {
         if allowed { Ok(()) } else { Err(E::invalid_type(found, &self)) }
     }
@@ -104,42 +125,43 @@ impl<'de> Visitor<'de> for Value {
         f.write_str(match self {
             Value::Real => "a floating-point number",
             Value::Scalar => "null, a boolean, a number or a text",
+            Value::Pair => "a list of scalars",
+            Value::Pairs => "a list of pairs",
+            Value::Item => "a scalar or a dictionary",
             Value::List => "a list",
             Value::Parameter => "a value of a parameter",
         })
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.only_if(matches!(self, Value::Scalar | Value::Parameter), Unexpected::Unit)
+        self.only_if(self.takes_scalars(), Unexpected::Unit)
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        let allowed = matches!(self, Value::Scalar | Value::Parameter);
-        self.only_if(allowed, Unexpected::Bool(value))
+        self.only_if(self.takes_scalars(), Unexpected::Bool(value))
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        let allowed = matches!(self, Value::Scalar | Value::Parameter);
-        self.only_if(allowed, Unexpected::Str(value))
+        self.only_if(self.takes_scalars(), Unexpected::Str(value))
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        self.only_if(self != Value::List, Unexpected::Signed(value))
+        self.only_if(self.takes_scalars() || self == Value::Real, Unexpected::Signed(value))
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        let allowed = self != Value::List && i64::try_from(value).is_ok();
-        self.only_if(allowed, Unexpected::Unsigned(value))
+        let number = self.takes_scalars() || self == Value::Real;
+        self.only_if(number && i64::try_from(value).is_ok(), Unexpected::Unsigned(value))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        self.only_if(self != Value::List, Unexpected::Float(value))
+        self.only_if(self.takes_scalars() || self == Value::Real, Unexpected::Float(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        self.only_if(matches!(self, Value::List | Value::Parameter), Unexpected::Seq)?;
+        let items = self.items().ok_or_else(|| A::Error::invalid_type(Unexpected::Seq, &self))?;
         let mut count = 0usize;
-        while seq.next_element_seed(Value::Scalar)?.is_some() {
+        while seq.next_element_seed(items)?.is_some() {
             count = count.saturating_add(1);
         }
         if count > MOST_ITEMS {
@@ -158,9 +180,10 @@ impl<'de> Visitor<'de> for Value {
         }
         let key = map.next_key::<Cow<'_, str>>()?;
         match (self, key.as_deref()) {
-            (Value::Real | Value::Scalar | Value::Parameter, Some("float")) => {
+            (_, Some("float")) if self.takes_scalars() || self == Value::Real => {
                 let Word::Known = map.next_value()?;
             }
+            (Value::Item | Value::Parameter, Some("dict")) => map.next_value_seed(Value::Pairs)?,
             (Value::Parameter, Some("tuple")) => map.next_value_seed(Value::List)?,
             (Value::Parameter, Some("RandomState")) => map.next_value()?,
             _ => return Err(A::Error::invalid_type(Unexpected::Map, &self)),

@@ -219,6 +219,10 @@ impl<'py, T: Real + Element> DataArrays<'py, T> {
         Ok(Self { x: InputArray::new(x)?, y, weights })
     }
 
+    pub fn x(&self) -> &InputArray<'py, T> {
+        &self.x
+    }
+
     pub fn view(&self) -> PyResult<Data<'_, T>> {
         Ok(Data {
             x: self.x.view()?,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use numpy::{Element, IntoPyArray, PyArrayMethods};
+use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
@@ -13,7 +13,7 @@ use super::threads::{self, Allowed};
 use crate::error::Error;
 use crate::linalg::kernels::Real;
 use crate::network::{Activation, Network, Output};
-use crate::predict::predict;
+use crate::predict::{mean_cost, predict};
 use crate::training::compute;
 use crate::training::optimizer::Optimizer;
 use crate::training::trainer::{Epoch, Trainer as CoreTrainer};
@@ -98,22 +98,32 @@ impl Trainer {
 
     #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
     fn predict<'py>(&self, X: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = X.py();
+        let threads = self.allowed.share();
         either!(&self.inner, trainer => {
-            let x = InputArray::new(X)?;
-            let view = x.view()?;
-            let out = zeros(py, [view.rows(), trainer.network().outputs()])?;
-            let mut writable = out.try_readwrite()?;
-            let array = writable.as_array_mut();
-            let threads = self.allowed.share();
-            let mut signals = Signals::new();
-            let done = py.detach(|| {
-                let (network, parameters) = (trainer.network(), trainer.parameters());
-                predict(network, parameters, &view, threads.count, array, || signals.stop())
-            })?;
-            signals.result(done)?;
-            drop(writable);
-            Ok(out.into_any())
+            Ok(output(trainer, X.py(), &InputArray::new(X)?, threads.count)?.into_any())
+        })
+    }
+
+    #[pyo3(signature = (X, y, sample_weight=None))]
+    #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
+    fn evaluate<'py>(
+        &self,
+        X: &Bound<'py, PyAny>,
+        y: &Bound<'py, PyAny>,
+        sample_weight: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, f64)> {
+        let threads = self.allowed.share();
+        either!(&self.inner, trainer => {
+            let arrays = DataArrays::new(X, y, sample_weight)?;
+            let data = arrays.view()?;
+            data.check(trainer.network())?;
+            let a = output(trainer, X.py(), arrays.x(), threads.count)?;
+            let cost = {
+                let a = a.try_readonly()?;
+                let (network, cost, a) = (trainer.network(), trainer.cost(), a.as_array());
+                X.py().detach(|| mean_cost(network, cost, &data, a))?
+            };
+            Ok((a.into_any(), cost))
         })
     }
 
@@ -147,6 +157,27 @@ impl Trainer {
         });
         Ok(state)
     }
+}
+
+/// a^L of every row with the present parameters.
+fn output<'py, T: Real + Element>(
+    trainer: &CoreTrainer<T>,
+    py: Python<'py>,
+    x: &InputArray<'py, T>,
+    threads: usize,
+) -> PyResult<Bound<'py, PyArray2<T>>> {
+    let view = x.view()?;
+    let out = zeros(py, [view.rows(), trainer.network().outputs()])?;
+    let mut writable = out.try_readwrite()?;
+    let array = writable.as_array_mut();
+    let mut signals = Signals::new();
+    let done = py.detach(|| {
+        let (network, parameters) = (trainer.network(), trainer.parameters());
+        predict(network, parameters, &view, threads, array, || signals.stop())
+    })?;
+    signals.result(done)?;
+    drop(writable);
+    Ok(out)
 }
 
 /// Everything a trainer is made from but the arrays.

@@ -89,6 +89,10 @@ impl<T: Real> Trainer<T> {
         &self.network
     }
 
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
     pub fn parameters(&self) -> &[T] {
         self.parameters.as_slice()
     }

@@ -15,13 +15,15 @@ from rustbp._io.training_state import (
     random_state_of,
     restore_optimizer,
     restore_random_state,
+    restore_unfinished,
+    unfinished_of,
 )
 from rustbp._io.values import decode, encode
 
 FORMAT = 1
-_COUNTS = ("n_iter_", "t_", "_no_improvement_count")
+_COUNTS = ("n_iter_", "t_", "_no_improvement_count", "best_epoch_")
 _SCORES = ("loss_", "best_loss_", "best_validation_score_")
-_CURVES = ("loss_curve_", "validation_scores_")
+_CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
 
 
 def take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
@@ -52,6 +54,9 @@ def take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
         "optimizer": optimizer_of(model, arrays),
         "random_state": random_state_of(model, arrays),
     }
+    unfinished = unfinished_of(model, arrays)
+    if unfinished is not None:
+        document["unfinished"] = unfinished
     return document, arrays
 
 
@@ -79,6 +84,8 @@ def put_together(document: dict[str, Any], arrays: Arrays) -> Any:
         restore_labels(model, document["labels"], arrays)
     if document.get("optimizer"):
         model._optimizer = restore_optimizer(model, document["optimizer"], arrays)
+    if document.get("unfinished"):
+        model._unfinished = restore_unfinished(document["unfinished"], arrays)
     model._random_state = generator or check_random_state(model.random_state)
     return model
 
@@ -122,8 +129,9 @@ def _restore_fitted(model: Any, fitted: dict[str, Any], arrays: Arrays) -> None:
         setattr(model, name, np.float64(value) if is_loss else value)
     if "loss_curve_" in arrays:
         model.loss_curve_ = list(arrays["loss_curve_"])
-    if "validation_scores_" in arrays:
-        model.validation_scores_ = arrays["validation_scores_"].tolist()
+    for name in ("validation_scores_", "validation_loss_curve_"):
+        if name in arrays:
+            setattr(model, name, arrays[name].tolist())
 
 
 def _feature_names(arrays: Arrays) -> Any:

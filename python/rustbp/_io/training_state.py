@@ -1,4 +1,7 @@
-"""What training goes on from, as a part of the document and arrays, and back: the optimizer and the random state."""
+"""What training goes on from, as a part of the document and arrays, and back.
+
+The optimizer, the random state, and a fit that was cut short.
+"""
 
 from typing import Any
 
@@ -8,6 +11,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from rustbp._io.arrays import Arrays, add_layers, layers_of
 from rustbp._io.values import decode, encode
 from rustbp._training.optimizer import HYPERPARAMETERS, Optimizer
+from rustbp._training.unfinished import Unfinished
 
 
 def optimizer_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
@@ -65,9 +69,11 @@ def restore_optimizer(model: Any, document: dict[str, Any], arrays: Arrays) -> O
 
 
 def random_state_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
-    """What the document says of the random state, whose numbers go to the arrays; None for NumPy's global one."""
+    """What the document says of the random state, whose numbers go to the arrays; None for NumPy's global one, unless a
+    fit is to go on with it."""
     generator = model.random_state
-    if generator is not None and not isinstance(generator, np.random.RandomState):
+    of_fit = generator is not None or hasattr(model, "_unfinished")
+    if of_fit and not isinstance(generator, np.random.RandomState):
         generator = getattr(model, "_random_state", None)
     if generator is None:
         # NumPy's global generator goes on by itself.
@@ -95,3 +101,26 @@ def restore_random_state(
     key, gauss = arrays["random_state"], decode(document["gauss"])
     generator.set_state(("MT19937", key, document["pos"], int(document["has_gauss"]), gauss))
     return generator
+
+
+def unfinished_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
+    """What the document says of a fit that was cut short, whose rows and best weights go to the arrays."""
+    unfinished = getattr(model, "_unfinished", None)
+    if unfinished is None:
+        return None
+    for name in ("order", "held_out"):
+        rows = getattr(unfinished, name)
+        if rows is not None:
+            arrays[f"unfinished.{name}"] = np.asarray(rows, dtype=np.int64)
+    if unfinished.best is not None:
+        add_layers(arrays, "unfinished.best.", *unfinished.best)
+    return {"best": unfinished.best is not None}
+
+
+def restore_unfinished(document: dict[str, Any], arrays: Arrays) -> Unfinished:
+    """The fit that `unfinished_of` stored."""
+    return Unfinished(
+        order=arrays.get("unfinished.order"),
+        held_out=arrays.get("unfinished.held_out"),
+        best=layers_of(arrays, "unfinished.best.") if document["best"] else None,
+    )

@@ -21,12 +21,22 @@ def encode(value: Any, what: str, nested: bool = False) -> Any:
     if isinstance(value, np.random.RandomState):
         return {"RandomState": None}
     if isinstance(value, (tuple, list, range, np.ndarray)) and not nested:
-        items = [encode(item, what, nested=True) for item in value]
+        items = [
+            _encode_dict(item, what) if isinstance(item, dict) else encode(item, what, nested=True)
+            for item in value
+        ]
         return {"tuple": items} if isinstance(value, tuple) else items
+    if isinstance(value, dict) and not nested:
+        return _encode_dict(value, what)
     raise TypeError(
         f"The model cannot be saved: {what} is of type {type(value).__qualname__}. A model file holds None, "
-        "booleans, numbers, strings, and lists and tuples of these."
+        "booleans, numbers, strings, lists and tuples of these, and dictionaries."
     )
+
+
+def _encode_dict(value: dict[Any, Any], what: str) -> Any:
+    # As pairs: labels, the keys, may be numbers.
+    return {"dict": [[encode(part, what, nested=True) for part in pair] for pair in value.items()]}
 
 
 def decode(value: Any, generator: np.random.RandomState | None = None) -> Any:
@@ -39,6 +49,8 @@ def decode(value: Any, generator: np.random.RandomState | None = None) -> Any:
         return tuple(decode(value["tuple"]))
     if "float" in value:
         return float(value["float"])
+    if "dict" in value:
+        return dict(decode(pair) for pair in value["dict"])
     if generator is None:
         raise ValueError("it lacks a random state")
     return generator

@@ -27,38 +27,43 @@ else:
             """Stands in for the mixin of scikit-learn 1.9: offers nothing."""
 
 
+Attributes = Callable[..., dict[str, Any]]
+"""Returns what a copy of the estimator needs to predict as if training had ended there, or to train on from there if
+called with ``to_go_on=True``."""
+
+
 class NoCallbacks:
     """What a fit without callbacks reports to: nothing is called, nothing is copied."""
 
     active = False
 
-    def begin(self, attributes: Callable[[], dict[str, Any]]) -> None: ...
+    def begin(self, attributes: Attributes) -> None: ...
     def epoch_begins(self) -> None: ...
-    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+    def epoch_ends(self, attributes: Attributes) -> bool:
         """Whether a callback asks to stop: never."""
         return False
 
-    def end(self, attributes: Callable[[], dict[str, Any]]) -> None: ...
+    def end(self, attributes: Attributes) -> None: ...
 
 
 class Callbacks(NoCallbacks):
     """Tells the callbacks of ``estimator`` how its fit goes: a root task, and one subtask per epoch or L-BFGS
     iteration.
 
-    ``X`` and ``y`` are those the user gave. ``attributes``, wherever it is an argument, returns what a copy of the
-    estimator needs to predict as if training had ended there; it is called only if a callback asks for such a copy.
+    ``X`` and ``y`` are those the user gave, and ``metadata`` what else fit was given. ``attributes``, wherever it is an
+    argument, is called only if a callback asks for a copy of the estimator.
     """
 
     active = True
 
-    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
+    def __init__(self, estimator: Any, X: Any, y: Any, metadata: dict[str, Any]) -> None:
         self._estimator = estimator
-        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self._task = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        given = {name: value for name, value in metadata.items() if value is not None}
+        self._task = {"estimator": estimator, "X": X, "y": y, "metadata": given or None}
         self._epoch: Any = None
         self._name = "lbfgs-iter" if estimator.solver == "lbfgs" else "epoch"
 
-    def begin(self, attributes: Callable[[], dict[str, Any]]) -> None:
+    def begin(self, attributes: Attributes) -> None:
         self._root = self._estimator._init_callback_context(max_subtasks=self._estimator.max_iter)
         self._root.call_on_fit_task_begin(**self._task)
 
@@ -66,11 +71,11 @@ class Callbacks(NoCallbacks):
         self._epoch = self._root.subcontext(task_name=self._name)
         self._epoch.call_on_fit_task_begin(**self._task)
 
-    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+    def epoch_ends(self, attributes: Attributes) -> bool:
         epoch, self._epoch = self._epoch, None
         return bool(epoch.call_on_fit_task_end(**self._task, reconstruction_attributes=attributes))
 
-    def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
+    def end(self, attributes: Attributes) -> None:
         if self._epoch is not None:
             # An epoch that was interrupted, or an iteration of L-BFGS that was not needed: ended, with nothing to
             # show.
@@ -79,15 +84,19 @@ class Callbacks(NoCallbacks):
 
 
 class Watcher(Protocol):
-    """What `watching` takes. ``fitted()`` returns a copy of ``estimator`` as if training had ended there."""
+    """What `watching` takes. ``fitted()`` returns a copy of ``estimator`` as if training had ended there;
+    ``fitted(to_go_on=True)`` one that a fit with `warm_start` goes on with as if it had not been cut short there.
 
-    def fit_begins(self, estimator: Any, fitted: Callable[[], Any], *, incremental: bool) -> None:
+    One that is also a callback of scikit-learn, and is to be told in this way alone, has the attribute ``is_watcher``.
+    """
+
+    def fit_begins(self, estimator: Any, fitted: Callable[..., Any], *, incremental: bool) -> None:
         """Called when the weights are drawn; ``incremental`` in `partial_fit`."""
 
-    def epoch_ends(self, estimator: Any, fitted: Callable[[], Any]) -> None:
+    def epoch_ends(self, estimator: Any, fitted: Callable[..., Any]) -> None:
         """Called after each epoch or L-BFGS iteration."""
 
-    def fit_ends(self, estimator: Any, fitted: Callable[[], Any]) -> None:
+    def fit_ends(self, estimator: Any, fitted: Callable[..., Any]) -> None:
         """Called at the end of a fit that raised nothing."""
 
 
@@ -119,7 +128,7 @@ class Watched(NoCallbacks):
         self._estimator, self._watchers, self._others = estimator, watchers, others
         self._incremental = incremental
 
-    def begin(self, attributes: Callable[[], dict[str, Any]]) -> None:
+    def begin(self, attributes: Attributes) -> None:
         for watcher in self._watchers:
             fitted = self._fitted(attributes)
             watcher.fit_begins(self._estimator, fitted, incremental=self._incremental)
@@ -128,30 +137,34 @@ class Watched(NoCallbacks):
     def epoch_begins(self) -> None:
         self._others.epoch_begins()
 
-    def epoch_ends(self, attributes: Callable[[], dict[str, Any]]) -> bool:
+    def epoch_ends(self, attributes: Attributes) -> bool:
         for watcher in self._watchers:
             watcher.epoch_ends(self._estimator, self._fitted(attributes))
         return self._others.epoch_ends(attributes)
 
-    def end(self, attributes: Callable[[], dict[str, Any]]) -> None:
+    def end(self, attributes: Attributes) -> None:
         for watcher in self._watchers:
             watcher.fit_ends(self._estimator, self._fitted(attributes))
         self._others.end(attributes)
 
-    def _fitted(self, attributes: Callable[[], dict[str, Any]]) -> Callable[[], Any]:
-        def fitted() -> Any:
+    def _fitted(self, attributes: Attributes) -> Callable[..., Any]:
+        def fitted(**options: bool) -> Any:
             model = clone(self._estimator)
-            model.__dict__.update(attributes())
+            model.__dict__.update(attributes(**options))
             return model
 
         return fitted
 
 
-def callbacks_of(estimator: Any, data: tuple[Any, Any, Any] | None) -> NoCallbacks:
-    """What a fit of ``estimator`` on ``data`` (X, y, sample_weight) reports to; ``partial_fit`` has no data to
-    report, and is not reported to scikit-learn's callbacks."""
+def callbacks_of(estimator: Any, data: tuple[Any, Any, dict[str, Any]] | None) -> NoCallbacks:
+    """What a fit of ``estimator`` on ``data`` (X, y, and what else it was given) reports to.
+
+    ``partial_fit`` has no data to report, and is not reported to scikit-learn's callbacks.
+    """
     report = NoCallbacks()
-    if data is not None and getattr(estimator, "_skl_callbacks", None):
-        report = Callbacks(estimator, *data)
     watchers = _watchers
+    callbacks = getattr(estimator, "_skl_callbacks", None)
+    if data is not None and callbacks:
+        report = Callbacks(estimator, *data)
+        watchers += tuple(one for one in callbacks if getattr(one, "is_watcher", False))
     return Watched(estimator, watchers, report, data is None) if watchers else report

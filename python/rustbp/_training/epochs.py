@@ -11,11 +11,12 @@ from typing import Any
 from sklearn.exceptions import ConvergenceWarning
 
 from rustbp._arrays import Rows
-from rustbp._training import validation
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.judge import Judge
 from rustbp._training.mini_batches import MiniBatches
 from rustbp._training.optimizer import Optimizer
+from rustbp._training.unfinished import Unfinished
+from rustbp._training.validation import Validation
 from rustbp._warn import warn
 
 NON_FINITE = (
@@ -24,7 +25,16 @@ NON_FINITE = (
 )
 
 
-def train(model: Any, rows: Rows, *, first: bool, incremental: bool, report: NoCallbacks) -> None:
+def train(
+    model: Any,
+    rows: Rows,
+    *,
+    first: bool,
+    incremental: bool,
+    report: NoCallbacks,
+    validation: Validation | None,
+    unfinished: Unfinished | None,
+) -> None:
     """Train ``model`` in place, from its ``coefs_`` and ``intercepts_``, for one epoch if ``incremental``.
 
     Parameters
@@ -40,16 +50,19 @@ def train(model: Any, rows: Rows, *, first: bool, incremental: bool, report: NoC
         Whether this is ``partial_fit``.
     report : NoCallbacks
         Told where each epoch begins and ends.
+    validation : Validation or None
+        What each epoch is judged on.
+    unfinished : Unfinished or None
+        The fit to go on with, of which ``model`` has the rest.
 
     Raises
     ------
     ValueError
-        If the loss or a weight turned non-finite and no better weights are at hand; if the split cannot be made.
+        If the loss or a weight turned non-finite and no better weights are at hand; if a scorer returns no number.
     """
-    if incremental and model.early_stopping:
-        raise ValueError("partial_fit does not support early_stopping=True")
     optimizer = getattr(model, "_optimizer", None)
-    if not incremental or optimizer is None:
+    goes_on = incremental or unfinished is not None
+    if not goes_on or optimizer is None:
         model._optimizer = Optimizer.of(model)
     elif isinstance(optimizer, Optimizer):
         model._optimizer = copy.copy(optimizer)
@@ -58,38 +71,53 @@ def train(model: Any, rows: Rows, *, first: bool, incremental: bool, report: NoC
             f"_optimizer is of type {type(optimizer).__name__}, and rustbp has its own. Set it to None for a new one; "
             "rustbp.from_sklearn converts that of a fitted scikit-learn model."
         )
-    _Epochs(model, rows, first, report).run(incremental)
+    _Epochs(model, rows, first, report, validation, unfinished).run(incremental=incremental)
 
 
 class _Epochs:
     """One run of epochs: what gives them, what judges them, and whom to tell."""
 
-    def __init__(self, model: Any, rows: Rows, first: bool, report: NoCallbacks) -> None:
+    def __init__(
+        self,
+        model: Any,
+        rows: Rows,
+        first: bool,
+        report: NoCallbacks,
+        validation: Validation | None,
+        unfinished: Unfinished | None,
+    ) -> None:
         self.model = model
         self.report = report
-        self.judge = Judge(model, first=first)
+        self.validation = validation
         self.diverged = False
-        self.validation: Rows | None = None
-        index = None
-        if model.early_stopping:
-            index, self.validation = validation.split(model, rows)
-            if first:
-                self.judge.best = (model.coefs_, model.intercepts_)
+        self.goes_on = unfinished is not None
+        best, index = None, None if validation is None else validation.trained_on
+        if unfinished is not None:
+            best = unfinished.best
+            # Shuffled in place.
+            index = None if unfinished.order is None else unfinished.order.copy()
+        elif first and validation is not None and model.early_stopping:
+            best = (model.coefs_, model.intercepts_)
+        self.judge = Judge(
+            model, first=first, validates=validation is not None, best=best, goes_on=self.goes_on
+        )
         self.batches = MiniBatches(model, rows, index)
         self.trainer = self.batches.trainer
 
-    def run(self, incremental: bool) -> None:
+    def run(self, *, incremental: bool) -> None:
         model = self.model
+        self.incremental = incremental
         try:
-            for _ in range(model.max_iter):
-                if self._epoch_stops() or incremental:
-                    break
-                if model.n_iter_ == model.max_iter:
-                    warn(
-                        f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                    )
+            # The fit may have been cut short between an epoch and what follows from it.
+            stops = self.goes_on and self._patience_is_over()
+            while not stops and model.n_iter_ < model.max_iter:
+                stops = self._epoch_stops() or incremental
+            if not stops:
+                warn(
+                    f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
+                    "reached and the optimization hasn't converged yet.",
+                    ConvergenceWarning,
+                )
         except KeyboardInterrupt:
             warn("Training interrupted by user.")
         self._finish()
@@ -104,21 +132,25 @@ class _Epochs:
         model.t_ += self.batches.n_rows
         self.diverged = not (math.isfinite(model.loss_) and self.trainer.is_finite())
         if self.validation is not None:
-            score = math.nan if self.diverged else self._score(self.validation)
-            judge.take_score(score, self._weights)
+            score = loss = math.nan
+            if not self.diverged:
+                score, loss = self.validation.judge(model, self.trainer)
+            judge.take_score(score, loss, self._weights)
         if self.diverged:
             return self._give_up()
         optimizer.epoch_ends(model.t_)
         asked_to_stop = self.report.epoch_ends(self._attributes)
-        reason = judge.reason_to_stop()
-        if reason is not None:
-            if optimizer.stops(reason, model.verbose):
-                return True
-            judge.be_patient_again()
-        return asked_to_stop
+        return self._patience_is_over() or asked_to_stop
 
-    def _score(self, rows: Rows) -> float:
-        return self.model._score_output(self.trainer.predict(rows.X), rows.y, rows.sample_weight)
+    def _patience_is_over(self) -> bool:
+        """Whether to stop for want of improvement, and not to try smaller steps."""
+        reason = self.judge.reason_to_stop()
+        if reason is None:
+            return False
+        if self.model._optimizer.stops(reason, self.model.verbose):
+            return True
+        self.judge.be_patient_again()
+        return False
 
     def _give_up(self) -> bool:
         """Further epochs cannot become finite again: stop, with the best weights if there are some."""
@@ -147,7 +179,18 @@ class _Epochs:
     def _weights(self) -> tuple[list[Any], list[Any]]:
         return self.trainer.coefs(), self.trainer.intercepts()
 
-    def _attributes(self) -> dict[str, Any]:
-        """What a copy of the estimator needs to predict with the weights of this moment."""
+    def _attributes(self, *, to_go_on: bool = False) -> dict[str, Any]:
+        """What a copy of the estimator needs to predict with the weights of this moment, or to train on from it."""
         coefs, intercepts = self._weights()
-        return self.model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)
+        attributes = self.model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)
+        if to_go_on:
+            attributes["_optimizer"] = copy.copy(self.model._optimizer)
+            attributes["_optimizer"].remember(self.trainer)
+            if not self.incremental:
+                order = self.batches.order
+                attributes["_unfinished"] = Unfinished(
+                    order=None if order is None else order.copy(),
+                    held_out=None if self.validation is None else self.validation.held_out,
+                    best=self.judge.best,
+                )
+        return attributes

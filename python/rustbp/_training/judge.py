@@ -19,37 +19,56 @@ class Judge:
     ----------
     model : object
         Its parameters ``early_stopping``, ``tol``, ``n_iter_no_change`` and ``verbose`` are the rules. What is found is
-        kept in its attributes: ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``validation_scores_``,
-        ``best_validation_score_`` and ``_no_improvement_count``.
+        kept in its attributes: ``n_iter_``, ``loss_``, ``loss_curve_``, ``best_loss_``, ``best_epoch_``,
+        ``validation_scores_``, ``validation_loss_curve_``, ``best_validation_score_`` and ``_no_improvement_count``.
     first : bool
         Whether the curves start anew; else they are taken up where the last fit left them, if that fit kept them.
+    validates : bool
+        Whether epochs will have a validation score.
+    best : tuple of list, default=None
+        Weights and biases to keep as long as early stopping has seen no better ones.
+    goes_on : bool, default=False
+        Whether this is a fit that was cut short: the counts go on too.
 
     Attributes
     ----------
     best : tuple of list, or None
-        The weights and biases that scored best, if early stopping has seen some.
+        Those that scored best, if early stopping has seen some.
     """
 
-    def __init__(self, model: Any, *, first: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        first: bool,
+        validates: bool,
+        best: Weights | None = None,
+        goes_on: bool = False,
+    ) -> None:
         self._model = model
-        self.best: Weights | None = None
+        self.best = best
         fresh = first or not hasattr(model, "loss_curve_")
-        model.n_iter_ = 0
+        if not goes_on:
+            model.n_iter_ = model.best_epoch_ = 0
         model.loss_curve_ = [] if fresh else list(model.loss_curve_)
         if fresh or not hasattr(model, "_no_improvement_count"):
             model._no_improvement_count = 0
         if model.early_stopping:
+            model.best_loss_ = None
+        elif fresh or getattr(model, "best_loss_", None) is None:
+            model.best_loss_ = np.inf
+        if validates:
             scores = None if fresh else getattr(model, "validation_scores_", None)
             # A model file may have the one without the other.
             if scores is None or getattr(model, "best_validation_score_", None) is None:
                 model.best_validation_score_ = -np.inf
             model.validation_scores_ = [] if scores is None else list(scores)
-            model.best_loss_ = None
+            losses = [] if scores is None else getattr(model, "validation_loss_curve_", [])
+            model.validation_loss_curve_ = list(losses)
         else:
-            if fresh or getattr(model, "best_loss_", None) is None:
-                model.best_loss_ = np.inf
             model.validation_scores_ = None
             model.best_validation_score_ = None
+            vars(model).pop("validation_loss_curve_", None)
 
     def take_loss(self, loss: float) -> None:
         """Take in the training loss of the next epoch."""
@@ -58,6 +77,8 @@ class Judge:
         # A NumPy float, as in scikit-learn: scripts call its methods.
         model.loss_ = np.float64(loss)
         model.loss_curve_.append(model.loss_)
+        if self.best is None:
+            model.best_epoch_ = len(model.loss_curve_)
         if model.verbose:
             print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         if not model.early_stopping:
@@ -65,17 +86,21 @@ class Judge:
             if model.loss_ < model.best_loss_:
                 model.best_loss_ = model.loss_
 
-    def take_score(self, score: float, weights: Callable[[], Weights]) -> None:
-        """Take in the epoch's validation score, by which early stopping judges, and the weights if it is the best."""
+    def take_score(self, score: float, loss: float, weights: Callable[[], Weights]) -> None:
+        """Take in the epoch's validation score and loss, and for early stopping the weights if they are the best."""
         model = self._model
         model.validation_scores_.append(score)
+        model.validation_loss_curve_.append(loss)
         if model.verbose:
             print(f"Validation score: {score:f}")
-        # A score of NaN compares false both ways: it neither counts as a failure nor becomes the best.
-        self._count(not score < model.best_validation_score_ + model.tol)
+        if model.early_stopping:
+            # A score of NaN compares false both ways: it neither counts as a failure nor becomes the best.
+            self._count(not score < model.best_validation_score_ + model.tol)
         if score > model.best_validation_score_:
             model.best_validation_score_ = score
-            self.best = weights()
+            if model.early_stopping:
+                self.best = weights()
+                model.best_epoch_ = len(model.loss_curve_)
 
     def _count(self, improved: bool) -> None:
         """Count the epochs without improvement."""

@@ -7,12 +7,14 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from rustbp import _core
 from rustbp._arrays import Rows
 from rustbp._training import threads
 from rustbp._training.blas import one_blas_thread
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.epochs import NON_FINITE
-from rustbp._training.objective import Objective
+from rustbp._training.objective import Objective, network_of
+from rustbp._training.validation import Validation
 from rustbp._warn import warn
 
 try:
@@ -43,17 +45,21 @@ class _Minimised(Objective):
         return loss, self.gradient
 
 
-def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
+def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation | None) -> None:
     """Minimise the loss of all rows, from ``coefs_`` and ``intercepts_`` of ``model``, which is changed in place.
 
-    Ctrl-C keeps the last accepted iterate and warns, as it does in the loop over epochs.
+    ``validation`` is looked at after each iteration, and has no say. Ctrl-C keeps the last accepted iterate and warns,
+    as it does in the loop over epochs.
 
     Raises
     ------
     ValueError
         If the loss or a weight turned non-finite.
     """
-    objective = _Minimised(model, rows, threads.allowed(model.n_threads))
+    n_threads = threads.allowed(model.n_threads)
+    objective = _Minimised(model, rows, n_threads)
+    if validation is not None:
+        model.validation_scores_, model.validation_loss_curve_ = [], []
     accepted: NDArray[Any] = objective.start
     parts: Any = None
     n_iter = 0
@@ -62,10 +68,17 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks) -> None:
         nonlocal accepted, parts, n_iter
         # The line search ends at the point it evaluated last.
         accepted, parts, n_iter = packed, objective.latest, n_iter + 1
+        if validation is not None:
+            names = network_of(model)
+            trainer = _core.Trainer(*objective.unpack(packed), n_threads=n_threads, **names)
+            score, loss = validation.judge(model, trainer)
+            model.validation_scores_.append(score)
+            model.validation_loss_curve_.append(loss)
+            model.best_validation_score_ = max(model.validation_scores_)
         if report.active:
             model.n_iter_ = n_iter
             model.loss_ = np.float64(model._reported_loss(*parts))
-            if report.epoch_ends(lambda: _attributes(model, objective, packed)):
+            if report.epoch_ends(lambda **_: _attributes(model, objective, packed)):
                 raise _Stop
             if n_iter < model.max_iter:
                 report.epoch_begins()

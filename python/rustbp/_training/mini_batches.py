@@ -27,6 +27,10 @@ class MiniBatches:
         Parameters and optimizer state.
     n_rows : int
         Rows of an epoch.
+    n_batches : int
+        Mini-batches of an epoch.
+    order : ndarray of int64 or None
+        The rows in the order of the present epoch; None: all, in turn.
     """
 
     def __init__(self, model: Any, rows: Rows, index: Any = None) -> None:
@@ -35,8 +39,9 @@ class MiniBatches:
         self._random_state = model._random_state if model.shuffle else None
         if index is None and model.shuffle:
             index = np.arange(self.n_rows, dtype=np.int64)
-        self._order = index
+        self.order = index
         self._batch_size = _batch_size(model.batch_size, self.n_rows)
+        self.n_batches = -(-self.n_rows // self._batch_size)
         self.trainer = model._optimizer.trainer(
             model.coefs_,
             model.intercepts_,
@@ -52,13 +57,22 @@ class MiniBatches:
         """Put the rows in the order of the next epoch."""
         if self._random_state is not None:
             # Shuffling the previous order draws, and gives, what scikit-learn's shuffle of it does.
-            self._random_state.shuffle(self._order)
+            self._random_state.shuffle(self.order)
 
     def epoch(self, step: float) -> tuple[float, float]:
         """Train on each row once with this step size; returns the mean cost and the penalty."""
+        return self._train(self.order, step)
+
+    def batch(self, number: int, step: float) -> tuple[float, float]:
+        """Train on one mini-batch of the epoch; returns its mean cost and penalty before that."""
+        order = np.arange(self.n_rows, dtype=np.int64) if self.order is None else self.order
+        first = number * self._batch_size
+        return self._train(order[first : first + self._batch_size], step)
+
+    def _train(self, order: Any, step: float) -> tuple[float, float]:
         X, y, sample_weight = self._rows
         self.trainer.learning_rate = step
-        return self.trainer.epoch(X, y, self._order, self._batch_size, sample_weight)
+        return self.trainer.epoch(X, y, order, self._batch_size, sample_weight)
 
 
 def _batch_size(batch_size: Any, n_rows: int) -> int:

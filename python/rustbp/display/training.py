@@ -11,7 +11,7 @@ from rustbp.inspection import require_perceptron
 
 
 class TrainingCurveDisplay(Display):
-    """Loss and score over the epochs of training, for training and validation rows.
+    """Loss and score over the epochs of training, for training and validation rows, and the step size.
 
     Make it with `from_estimator` or `from_history`, or from series at hand.
 
@@ -29,6 +29,9 @@ class TrainingCurveDisplay(Display):
     score_name : str, default="Score"
         Label of the right axis.
 
+    learning_rate : array-like of shape (n,), default=None
+        Step size of each epoch, on an axis further to the right; not drawn if it is the same for all.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
@@ -36,6 +39,9 @@ class TrainingCurveDisplay(Display):
 
     score_ax_ : matplotlib Axes or None
         With the scores, if there are any.
+
+    learning_rate_ax_ : matplotlib Axes or None
+        With the step sizes, if they are drawn.
 
     figure_ : matplotlib Figure
         Of both.
@@ -56,6 +62,7 @@ class TrainingCurveDisplay(Display):
         validation_score: Any = None,
         first_epoch: int = 1,
         score_name: str = "Score",
+        learning_rate: Any = None,
     ) -> None:
         self.loss = loss
         self.score = score
@@ -63,10 +70,11 @@ class TrainingCurveDisplay(Display):
         self.validation_score = validation_score
         self.first_epoch = first_epoch
         self.score_name = score_name
+        self.learning_rate = learning_rate
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Draw what a fitted network kept: ``loss_curve_``, and ``validation_scores_`` if it stopped early.
+        """Draw what a fitted network kept: ``loss_curve_``, scores and losses of validation rows, and the step sizes.
 
         Parameters
         ----------
@@ -94,9 +102,12 @@ class TrainingCurveDisplay(Display):
                 "solver='lbfgs' keeps no loss curve. Draw TrainingCurveDisplay.from_history("
                 "rustbp.record_fit(model, X, y)) instead."
             )
-        scores = getattr(estimator, "validation_scores_", None)
         display = cls(
-            estimator.loss_curve_, validation_score=scores, score_name=_score_name(estimator)
+            estimator.loss_curve_,
+            validation_score=getattr(estimator, "validation_scores_", None),
+            validation_loss=getattr(estimator, "validation_loss_curve_", None),
+            score_name=_score_name(estimator),
+            learning_rate=getattr(estimator, "learning_rate_curve_", None),
         )
         return display.plot(ax=ax)
 
@@ -143,13 +154,20 @@ class TrainingCurveDisplay(Display):
             self.score_ax_.set_ylabel(self.score_name)
             self._curve(self.score_ax_, "score", "tab:orange", "-")
             self._curve(self.score_ax_, "validation_score", "tab:orange", "--")
+        self.learning_rate_ax_ = None
+        if self.learning_rate is not None and np.ptp(self.learning_rate) > 0:
+            self.learning_rate_ax_ = ax.twinx()
+            self.learning_rate_ax_.set_ylabel("Step size")
+            if self.score_ax_ is not None:
+                self.learning_rate_ax_.spines.right.set_position(("axes", 1.18))
+            self._curve(self.learning_rate_ax_, "learning_rate", "tab:gray", ":")
         ax.legend(handles=list(self.lines_.values()), loc="center right")
 
     def _curve(self, ax: Any, name: str, color: str, style: str) -> None:
         values = getattr(self, name)
         if values is not None:
             epochs = np.arange(self.first_epoch, self.first_epoch + len(values))
-            label = name.replace("_", " ") if name.startswith("validation") else f"training {name}"
+            label = f"training {name}" if name in ("loss", "score") else name.replace("_", " ")
             [self.lines_[name]] = ax.plot(epochs, values, style, color=color, label=label)
 
 
@@ -237,4 +255,6 @@ class ErrorFlowDisplay(Display):
 
 
 def _score_name(estimator: Any) -> str:
+    if estimator.scoring is not None:
+        return "Score" if callable(estimator.scoring) else f"Score ({estimator.scoring})"
     return "Accuracy" if hasattr(estimator, "classes_") else "R²"

@@ -1,0 +1,35 @@
+"""What a fit that was cut short goes on from, beside what a fitted model has."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Unfinished:
+    """The state of a fit between two epochs.
+
+    Attributes
+    ----------
+    order : ndarray of int64 or None
+        The rows that are trained on, in the order of the last epoch; None: all, in turn.
+    held_out : ndarray of int64 or None
+        Those that are held out for early stopping.
+    best : tuple of list, or None
+        Weights and biases that scored best, if there are any but the present ones.
+    """
+
+    order: NDArray[np.int64] | None
+    held_out: NDArray[np.int64] | None
+    best: tuple[list[Any], list[Any]] | None
+
+    def check(self, n_rows: int) -> None:
+        """Refuse other rows than those of that fit, as far as can be seen."""
+        parts = [part for part in (self.order, self.held_out) if part is not None]
+        if parts and not np.array_equal(np.sort(np.concatenate(parts)), np.arange(n_rows)):
+            raise ValueError(
+                "This model is a checkpoint, and warm_start=True goes on with the fit that it was written in, of "
+                f"{sum(map(len, parts))} rows. Pass the same rows; got {n_rows}."
+            )
