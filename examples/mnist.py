@@ -44,9 +44,11 @@ def parse_arguments():
 def load(path):
     """Return train and test data: rows of pixels from 0 to 1 in float32, and labels."""
     with np.load(path) as arrays:
+        x = "X" if "X_train" in arrays else "x"
+        # Keras's mnist.npz calls them x_train and x_test.
         X_train, X_test = (
-            arrays[name].reshape(len(arrays[name]), -1).astype(np.float32) / 255
-            for name in ("X_train", "X_test")
+            rows.reshape(len(rows), -1).astype(np.float32) / 255
+            for rows in (arrays[f"{x}_{part}"] for part in ("train", "test"))
         )
         return X_train, arrays["y_train"], X_test, arrays["y_test"]
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from rustbp._training.epochs import WAY_OUT
+
 CURVES = ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "loss_")
 COUNTS = ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_", "_no_improvement_count")
 
@@ -41,7 +43,10 @@ def assert_same_fit():
 
 @pytest.fixture
 def observe():
-    """A function that calls another and returns (result, exception, warnings as (category, text))."""
+    """A function that calls another and returns (result, exception, warnings as (category, text)).
+
+    The texts are without the way out that rustbp says behind scikit-learn's words.
+    """
 
     def run(function):
         with warnings.catch_warnings(record=True) as log:
@@ -52,7 +57,7 @@ def observe():
                 result, error = None, raised
         # NumPy's remarks on overflow come from how scikit-learn computes, not from what it says.
         kept = [w for w in log if not issubclass(w.category, RuntimeWarning)]
-        return result, error, [(w.category, str(w.message)) for w in kept]
+        return result, error, [(w.category, str(w.message).removesuffix(WAY_OUT)) for w in kept]
 
     return run
 

@@ -64,7 +64,8 @@ def assert_alike(observe, is_accident):
             return
         assert type(our_error).__name__ == type(error).__name__, f"{our_error!r} for {error!r}"
         if error is not None:
-            assert words(our_error) == words(error)
+            # A way out may follow.
+            assert words(our_error).startswith(words(error))
             return
         assert we_warned == warned
         if hasattr(theirs, "coefs_"):

@@ -5,7 +5,6 @@ raises leaves a fitted model as it was, and a prediction in another thread sees 
 """
 
 import inspect
-import operator
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,11 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _hooks, _missing, _summary, convert
+from rustbp import _arrays, _core, _hints, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
-from rustbp._constraints import CONSTRAINTS
+from rustbp._constraints import CONSTRAINTS, hidden_sizes
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 from rustbp._training.unfinished import Unfinished
@@ -107,6 +107,12 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
     @abstractmethod
     def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
         """The validation score of an output of the network; y as `_encode` gave it."""
+
+    def _validate_params(self) -> None:
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{error}{_hints.hint_for(self, str(error))}") from None
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -223,7 +229,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         given: tuple[Any, Any] = (None, None),
     ) -> "_Task":
         """Validate everything, and have weights to start from, in the dtype of the rows; for a copy that is trained."""
-        hidden = _hidden_sizes(self.hidden_layer_sizes)
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         if self.solver == "lbfgs" and self.compute is not None:
             raise ValueError(
                 f"solver='lbfgs' needs exact gradients, which compute={self.compute!r} does not give. "
@@ -439,10 +445,3 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _hidden_sizes(sizes: Any) -> list[int]:
-    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-    if np.any(np.array(sizes) <= 0):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-    return [operator.index(size) for size in sizes]

@@ -1,5 +1,6 @@
 """What the parameters that both estimators have may be, in the form of scikit-learn's validation."""
 
+import operator
 from numbers import Integral, Real
 from typing import Any
 
@@ -42,3 +43,16 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "compute": [None, StrOptions({"bfloat16"})],
     "scoring": [None, StrOptions({"loss", *get_scorer_names()}), callable],
 }
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """Neurons of each hidden layer, from what the parameter may be."""
+    sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if any(isinstance(size, Real) and size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    try:
+        return [operator.index(size) for size in sizes]
+    except TypeError as error:
+        # scikit-learn too has a ValueError for lists in a list.
+        kind = ValueError if any(np.ndim(size) for size in sizes) else TypeError
+        raise kind(f"{error}: hidden_layer_sizes must be integers, got {sizes}.") from None

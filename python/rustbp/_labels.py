@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from rustbp import _arrays
 
@@ -20,7 +20,14 @@ def encode(model: Any, y: Any, *, incremental: bool, reset: bool) -> Any:
         return _distributions(model, y, known=known, reset=reset)
     y = _arrays.column(_arrays.native(y))
     if not known:
-        model._label_binarizer = LabelBinarizer().fit(y)
+        try:
+            model._label_binarizer = LabelBinarizer().fit(y)
+        except ValueError as error:
+            if type_of_target(y).startswith("continuous"):
+                raise ValueError(
+                    f"{error}: numbers, not classes. For numbers there is MLPRegressor."
+                ) from None
+            raise
         model.classes_ = model._label_binarizer.classes_
     elif model.warm_start or not surely_known(y, model.classes_):
         refuse_others(unique_labels(y), model.classes_, all_of_them=model.warm_start)

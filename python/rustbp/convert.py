@@ -135,9 +135,12 @@ def _converted(holder: Any, classes: dict[str, Any], convert: Callable[[Any, Any
 
     copied, count = copy_with(holder, exchange)
     if count == 0:
-        got = holder.__name__ if isinstance(holder, type) else type(holder).__name__
+        kind = holder if isinstance(holder, type) else type(holder)
+        already = " It is one already." if kind in others.values() else ""
+        got = f"rustbp.{kind.__name__}" if _is_own(kind) else kind.__name__
         raise TypeError(
-            f"{name} takes an MLPClassifier or MLPRegressor of {package}, or an estimator that holds some; got {got}."
+            f"{name} takes an MLPClassifier or MLPRegressor of {package}, or an estimator that holds some; "
+            f"got {got}.{already}"
         )
     return copied
 

@@ -85,6 +85,8 @@ def _forward(model: Any, X: Any, number: int, activation: str) -> NDArray[Any]:
 
 def find_layer(layer: int, depth: int) -> int:
     """Number, from 1 to ``depth``, of the layer that ``layer`` names."""
+    if not isinstance(layer, Integral):
+        raise TypeError(f"layer must be an int; got {layer!r}.")
     number = layer + depth + 1 if layer < 0 else layer
     if not 1 <= number <= depth:
         raise ValueError(

@@ -12,7 +12,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 from rustbp import _arrays, _core, _missing
 from rustbp._arrays import Rows
-from rustbp._base import BaseMultilayerPerceptron, _hidden_sizes
+from rustbp._base import BaseMultilayerPerceptron
+from rustbp._constraints import hidden_sizes
 from rustbp._sigma import is_flat
 from rustbp._training.objective import network_of
 from rustbp._typing import MatrixLike, Perceptron
@@ -207,7 +208,7 @@ def prepare(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Rows]:
         X, y = model._encode(X, y, incremental=False, reset=True)
         # A copy of the generator: the draws stay for the fit.
         model._random_state = copy.deepcopy(check_random_state(model.random_state))
-        hidden = _hidden_sizes(model.hidden_layer_sizes)
+        hidden = hidden_sizes(model.hidden_layer_sizes)
         model._start([X.shape[1], *hidden, model.n_outputs_], X.dtype)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X)

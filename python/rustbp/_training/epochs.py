@@ -24,6 +24,9 @@ NON_FINITE = (
     "and need to be preprocessed."
 )
 
+WAY_OUT = " Raise max_iter, or scale X (StandardScaler in a pipeline)."
+"""Said behind scikit-learn's words where `max_iter` is reached."""
+
 
 def train(
     model: Any,
@@ -115,7 +118,8 @@ class _Epochs:
             if not stops:
                 warn(
                     f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
-                    "reached and the optimization hasn't converged yet.",
+                    "reached and the optimization hasn't converged yet."
+                    f"{WAY_OUT}",
                     ConvergenceWarning,
                 )
         except KeyboardInterrupt:

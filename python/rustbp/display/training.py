@@ -133,6 +133,7 @@ class TrainingCurveDisplay(Display):
         display : TrainingCurveDisplay
             Drawn.
         """
+        require_history(history)
         display = cls(
             history.loss,
             score=history.score,
@@ -241,6 +242,7 @@ class ErrorFlowDisplay(Display):
         display : ErrorFlowDisplay
             Drawn.
         """
+        require_history(history)
         return cls(history.mean_delta).plot(ax=ax)
 
     def _draw(self, ax: Any) -> None:
@@ -252,6 +254,15 @@ class ErrorFlowDisplay(Display):
             self.lines_ += ax.plot(sizes[:, layer - 1], color=color, label=label)
         ax.set(xlabel="Epoch", ylabel=r"Mean $|\delta^l|$", yscale="log")
         ax.legend()
+
+
+def require_history(history: object) -> None:
+    """Refuse what `rustbp.record_fit` did not return."""
+    if not isinstance(history, TrainingHistory):
+        raise TypeError(
+            "from_history takes the TrainingHistory that rustbp.record_fit returns; "
+            f"got {type(history).__name__}. For a model there is from_estimator."
+        )
 
 
 def _score_name(estimator: Any) -> str:
