@@ -15,7 +15,7 @@ RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml $(shell find src)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test torture test-rust test-python check check-rust check-python check-stub check-workflows wheels \
+.PHONY: help build demo test torture test-rust test-python check check-rust check-python check-stub check-types check-workflows wheels \
 	test-wheel licenses bench clean tools
 
 help:  ## show this list
@@ -41,7 +41,7 @@ torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the 
 	cargo test --release --no-default-features --lib -- --ignored
 	FORMAT_FILES=200000 cargo test --release --no-default-features --test format_memory
 
-check: check-rust check-python check-stub check-workflows  ## formatting, lints, the stub, the workflows
+check: check-rust check-python check-stub check-types check-workflows  ## formatting, lints, the stub, types, the workflows
 
 check-rust: $(VENV)/.done-venv  ## rustfmt, clippy with and without Python, rustdoc
 	cargo fmt --check
@@ -55,6 +55,12 @@ check-python: $(VENV)/.done-group-check  ## ruff
 
 check-stub: $(VENV)/.done-build $(VENV)/.done-group-check  ## stubtest
 	MYPYPATH=python $(BIN)/stubtest --mypy-config-file pyproject.toml rustbp._core
+
+# pyright finds the package by the python on the path. What it lists is printed only where the score is too low.
+check-types: $(VENV)/.done-build $(VENV)/.done-group-check  ## pyright: at least 98 % of what is public has a type
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes rustbp --ignoreexternal > $(VENV)/types.txt || true
+	awk '/^Type completeness score/ { print; good = $$4 + 0 >= 98 } END { exit !good }' $(VENV)/types.txt || \
+	  { grep -B 1 -A 1 'error:' $(VENV)/types.txt; exit 1; }
 
 check-workflows: $(VENV)/.done-group-check  ## what the repository's host reads: schemas, and zizmor's audits of workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -218,7 +218,7 @@ def test_activations_are_counted(activation):
         left = [bar.get_x() for bar in bars[0]]
         right = [bar.get_x() + bar.get_width() for bar in bars[1]]
         assert_allclose(np.add(left, right) / 2, number)
-        assert labels[number - 1] == f"layer {number}\n{flat.mean():.0%} saturated"
+        assert labels[number - 1] == f"{number}\n{flat.mean():.0%}"
 
 
 def test_saturated_activations_are_red():

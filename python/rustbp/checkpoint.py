@@ -66,8 +66,8 @@ class Checkpoint:
             raise TypeError(f"every must be an integer; got {every!r}")
         if every < 1:
             raise ValueError(f"every must be at least 1; got {every}")
-        self.path = os.fsdecode(path)
-        self.every = int(every)
+        self.path: str = os.fsdecode(path)
+        self.every: int = int(every)
         self._epochs = 0
         self._stack = ExitStack()
 

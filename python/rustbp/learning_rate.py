@@ -46,8 +46,8 @@ class LearningRateSearch(Display):
     ) -> None:
         self.learning_rates = learning_rates
         self.losses = losses
-        self.smoothed = _smooth(losses, smoothing)
-        self.suggestion = _steepest(learning_rates, self.smoothed)
+        self.smoothed: NDArray[Any] = _smooth(losses, smoothing)
+        self.suggestion: float | None = _steepest(learning_rates, self.smoothed)
 
     def __repr__(self) -> str:
         suggestion = "none" if self.suggestion is None else f"{self.suggestion:.3g}"

@@ -214,8 +214,13 @@ def _display(console: Any, *, lines: bool) -> Any:
 
     console = console or Console()
     # A file or a pipe has no cursor to move, and some terminals cannot.
-    can_redraw = (console.is_terminal or console.is_jupyter) and not console.is_dumb_terminal
+    can_redraw = (console.is_terminal or _has_widgets(console)) and not console.is_dumb_terminal
     return _Bars(console) if can_redraw and not lines else _Lines(console)
+
+
+def _has_widgets(console: Any) -> bool:
+    """Whether it is a notebook that can redraw: without ipywidgets rich would show nothing until the end."""
+    return console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
 
 
 class _Lines:
@@ -239,13 +244,22 @@ class _Bars:
     """A bar for each fit that is under way; a line for each that has ended."""
 
     def __init__(self, console: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            # Short, so that a cell of a notebook has room for what follows.
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}", markup=False),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
         )

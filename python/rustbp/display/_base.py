@@ -1,5 +1,6 @@
 """What the displays share: how a drawing begins and ends, the axes, the colours."""
 
+import importlib
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
@@ -41,12 +42,9 @@ class Display(ABC):
         return self._drawn_on(ax)
 
     def _drawn_on(self, ax: Any, **options: Any) -> Self:
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                f"{type(self).__name__} needs matplotlib: pip install matplotlib"
-            ) from error
+        require_matplotlib(type(self))
+        import matplotlib.pyplot as plt
+
         self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
         self.figure_ = self.ax_.figure
         self._draw(self.ax_, **options)
@@ -55,6 +53,14 @@ class Display(ABC):
     @abstractmethod
     def _draw(self, ax: Any, **options: Any) -> None:
         """Draw on ``ax``; ``options`` are what `plot` of this display takes beside it."""
+
+
+def require_matplotlib(display: type) -> None:
+    """Say that matplotlib is missing, before anything is computed."""
+    try:
+        importlib.import_module("matplotlib.pyplot")
+    except ImportError as error:
+        raise ImportError(f"{display.__name__} needs matplotlib: pip install matplotlib") from error
 
 
 def require_fitted(estimator: Any) -> None:

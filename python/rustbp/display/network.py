@@ -255,8 +255,13 @@ class ActivationsDisplay(Display):
             flat = np.asarray(flat)
             counts = [np.histogram(a[part], self.edges_)[0] for part in (~flat, flat)]
             self.bars_.append(self._stand(number, *counts))
-            names.append(f"layer {number}\n{flat.mean():.0%} saturated")
+            names.append(f"{number}\n{flat.mean():.0%}")
         ax.set(xticks=range(1, len(names) + 1), xticklabels=names, ylabel="Activation $a^l$")
+        ax.set(xlabel="Layer, and how much of it is saturated", xlim=(0.45, len(names) + 0.55))
+        plain, flat = self.bars_[0]
+        ax.legend(
+            [plain[0], flat[0]], ["other", "saturated"], loc="upper left", bbox_to_anchor=(1.01, 1)
+        )
 
     def _stand(self, position: int, plain: Any, flat: Any) -> tuple[Any, Any]:
         """Two kinds of bars, side by side in each bin, in the middle of 0.9 of the room of a layer."""

@@ -5,7 +5,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import clone
 
-from rustbp.display._base import Display, layer_colors, require_fitted
+from rustbp.display._base import Display, layer_colors, require_fitted, require_matplotlib
 from rustbp.history import TrainingHistory, record_fit
 from rustbp.inspection import require_perceptron
 
@@ -51,6 +51,7 @@ class TrainingCurveDisplay(Display):
     """
 
     score_ax_: Any
+    learning_rate_ax_: Any
     lines_: dict[str, Any]
 
     def __init__(
@@ -222,6 +223,7 @@ class ErrorFlowDisplay(Display):
         display : ErrorFlowDisplay
             Drawn.
         """
+        require_matplotlib(cls)
         require_perceptron(estimator)
         return cls.from_history(record_fit(clone(estimator), X, y, sample_weight), ax=ax)
 
@@ -253,7 +255,19 @@ class ErrorFlowDisplay(Display):
             label = f"layer {layer}" + (" (output)" if layer == depth else "")
             self.lines_ += ax.plot(sizes[:, layer - 1], color=color, label=label)
         ax.set(xlabel="Epoch", ylabel=r"Mean $|\delta^l|$", yscale="log")
-        ax.legend()
+        _whole_decades(ax, sizes)
+        # Beside the axes: the lines may run anywhere within.
+        ax.legend(
+            loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, ncols=-(-depth // 16)
+        )
+
+
+def _whole_decades(ax: Any, values: Any) -> None:
+    """Limits at powers of ten, so that the axis has labels however little of a decade the lines take up."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    if positive.size:
+        low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
+        ax.set_ylim(10.0**low, 10.0 ** max(high, low + 1))
 
 
 def require_history(history: object) -> None:

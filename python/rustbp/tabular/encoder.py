@@ -1,13 +1,15 @@
 """The encoder: from a table as it comes to the inputs of a net."""
 
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted
 
+from rustbp._typing import fit_context
 from rustbp._warn import warn
 from rustbp.tabular import columns, features
 from rustbp.tabular.columns import Column, Table
@@ -93,13 +95,20 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         "max_levels": [Interval(Integral, 2, None, closed="left")],
     }
 
-    def __init__(self, categorical_features="from_dtype", *, n_bins=8, max_levels=255):
-        self.categorical_features = categorical_features
+    left_out_: dict[Any, Any]
+    is_categorical_: Any
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    def __init__(
+        self, categorical_features: Any = "from_dtype", *, n_bins: int = 8, max_levels: int = 255
+    ) -> None:
+        self.categorical_features: Any = categorical_features
         self.n_bins = n_bins
         self.max_levels = max_levels
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """Learn medians, quantiles and levels.
 
         Parameters
@@ -126,7 +135,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         table = columns.read(X, type(self).__name__)
         return self._fit_table(table, self._weights(sample_weight, table))
 
-    def fit_transform(self, X, y=None, sample_weight=None):
+    def fit_transform(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> NDArray[np.float32]:
         """Learn from a table, and encode it.
 
         Parameters
@@ -147,7 +158,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         return self.fit(X, y, sample_weight).transform(X)
 
-    def transform(self, X):
+    def transform(self, X: Any) -> NDArray[np.float32]:
         """Encode a table.
 
         Parameters
@@ -163,7 +174,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._encode(columns.read(X, type(self).__name__))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the columns of what `transform` gives.
 
         Parameters
@@ -263,7 +274,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         _compare_names(places.keys(), known)
         return [places[name] for name in known]
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True

@@ -34,7 +34,7 @@ class Distribution:
 
     def __init__(self, numbers: Floats, weights: Floats | None) -> None:
         self.values, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-        self.mass = counts if weights is None else np.bincount(inverse, weights=weights)
+        self.mass: Any = counts if weights is None else np.bincount(inverse, weights=weights)
         self._below = np.cumsum(self.mass)
 
     def quantiles(self, *levels: float) -> Floats:
