@@ -190,6 +190,26 @@ def test_the_end_of_a_fit_leaves_the_last_checkpoint(path):
     assert_same(rustbp.load(path).set_params(warm_start=True).fit(X, Y), whole)
 
 
+def test_without_early_stopping_from_there_on(path):
+    """The weights of the last epoch are then those to keep."""
+    resumed = cut_short(classifier(early_stopping=True), path, 5, X, Y)
+    resumed.set_params(early_stopping=False).fit(X, Y)
+    assert resumed.best_epoch_ == len(resumed.loss_curve_) == 15
+    assert resumed.best_loss_ < resumed.loss_curve_[4]
+
+
+def test_a_scorer_that_no_file_can_hold(path):
+    model = classifier(scoring=lambda *_: 0.5).fit(X, Y)
+    before = dict(vars(model))
+    with (
+        Checkpoint(path),
+        pytest.raises(TypeError, match="parameter 'scoring' is of type function"),
+    ):
+        model.fit(X, Y)
+    assert vars(model) == before
+    assert not path.exists()
+
+
 def test_partial_fit_uses_up_the_checkpoint(path):
     resumed = cut_short(classifier(), path, 5, X, Y)
     resumed.partial_fit(X, Y)

@@ -24,7 +24,8 @@ class Checkpoint:
     would have at that epoch.
 
     The end of a fit leaves the last checkpoint as it is, so that the same lines give the same model again;
-    ``model.save`` keeps the fitted one. With solver='lbfgs', whose state is SciPy's, the weights are kept, and the
+    ``model.save`` keeps the fitted one. A model that cannot be saved, because `scoring` is a callable, say, cannot be
+    fitted with checkpoints either. With solver='lbfgs', whose state is SciPy's, the weights are kept, and the
     search starts anew from them.
 
     Parameters

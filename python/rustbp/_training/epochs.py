@@ -95,12 +95,14 @@ class _Epochs:
         self.diverged = False
         self.goes_on = unfinished is not None
         best, index = None, None if validation is None else validation.trained_on
-        if unfinished is not None:
-            best = unfinished.best
+        if unfinished is not None and unfinished.order is not None:
             # Shuffled in place.
-            index = None if unfinished.order is None else unfinished.order.copy()
-        elif first and validation is not None and model.early_stopping:
-            best = (model.coefs_, model.intercepts_)
+            index = unfinished.order.copy()
+        if validation is not None and model.early_stopping:
+            if unfinished is not None:
+                best = unfinished.best
+            elif first:
+                best = (model.coefs_, model.intercepts_)
         self.judge = Judge(
             model, first=first, validates=validation is not None, best=best, goes_on=self.goes_on
         )
