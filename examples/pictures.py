@@ -43,7 +43,7 @@ def error_flow(axes):
     ):
         model = MLPClassifier((30,) * 5, activation, init=init, learning_rate_init=0.1, **plain)
         ErrorFlowDisplay.from_estimator(model, DIGITS[:1000], LABELS[:1000], ax=ax)
-        ax.set(title=f"activation={activation!r}", ylim=(1e-9, 1))
+        ax.set(title=f"activation={activation!r}", ylim=(1e-6, 1))
 
 
 def activations(axes):
@@ -101,7 +101,7 @@ def main():
         draw(axes[0])
         path = folder / f"{draw.__name__}.png"
         # Without the version of matplotlib in it, the same picture is the same file.
-        figure.savefig(path, dpi=72, metadata={"Software": None})
+        figure.savefig(path, dpi=144, metadata={"Software": None})
         print(f"{path}: {draw.__doc__}")
 
 
