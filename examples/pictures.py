@@ -13,10 +13,12 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 from sklearn.datasets import load_digits, make_moons
 from sklearn.exceptions import ConvergenceWarning
 
-from rustbp import MLPClassifier, record_fit
+from rustbp import MLPClassifier, _core, record_fit
+from rustbp._sigma import sigma_prime
 from rustbp.display import (
     ActivationsDisplay,
     BoundaryDisplay,
@@ -78,7 +80,20 @@ def boundary(axes):
     BoundaryDisplay.from_estimator(model.fit(X, y), X, y, neurons=True, ax=axes[0])
 
 
-PICTURES = {error_flow: 2, activations: 2, training_curve: 1, weights: 1, boundary: 1}
+def sigmas(axes):
+    """Every activation of hidden layers, and its derivative."""
+    z = np.linspace(-4, 4, 400)
+    for name in _core.ACTIVATIONS:
+        layer = {"activation": "identity", "output_activation": name}
+        a = _core.forward(z.reshape(-1, 1), [np.ones((1, 1))], [np.zeros(1)], **layer)
+        axes[0].plot(z, a, label=name)
+        axes[1].plot(z, sigma_prime(name, z))
+    axes[0].set(title="σ(z)", xlabel="z", ylim=(-2, 4))
+    axes[1].set(title="σ'(z)", xlabel="z", ylim=(-0.2, 1.4))
+    axes[0].legend(fontsize=7)
+
+
+PICTURES = {sigmas: 2, error_flow: 2, activations: 2, training_curve: 1, weights: 1, boundary: 1}
 """How many axes each takes."""
 
 

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::backprop::{Workspace, layouts};
+use crate::backprop::{Masks, Workspace, layouts};
 use crate::data::{Data, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real};
@@ -23,18 +23,19 @@ pub struct Inspection<T> {
     pub gradient: Vec<(Array2<T>, Array1<T>)>,
 }
 
-/// Forward, BP1 and BP2, BP3 and BP4 over all rows. None when asked to stop.
+/// Forward, BP1 and BP2, BP3 and BP4 over all rows, without the neurons that `masks` drop. None when asked to stop.
 pub fn inspect<T: Real>(
     network: &Network,
     parameters: &[T],
-    cost: Cost,
+    cost: &Cost,
     alpha: f64,
     data: &Data<'_, T>,
+    masks: Masks,
     mut stop: impl FnMut() -> bool,
 ) -> Result<Option<Inspection<T>>, Error> {
     data.check(network)?;
     let isa = Isa::best();
-    let pass = Pass { network, isa, cost, data };
+
     let n = data.x.rows();
     let rows = Rows::Range { first: 0, len: n };
     if n == 0 {
@@ -42,7 +43,7 @@ pub fn inspect<T: Real>(
     }
     let weight = data.total_weight(rows)?;
     let at_once = rows_at_once(network, n);
-    let layouts = layouts(network, parameters, isa, &data.x, rows, at_once)?;
+    let layouts = layouts(network, parameters, isa, &data.x, rows, at_once, masks)?;
     let mut workspace = Workspace::new(network, &data.x, at_once, &layouts, isa)?;
     let mut z = Matrices::with_room(network, n)?;
     let mut a = Matrices::with_room(network, n)?;
@@ -55,6 +56,8 @@ pub fn inspect<T: Real>(
             return Ok(None);
         }
         let part = rows.slice(done, at_once.min(n - done));
+        let masks = masks.from_row(done);
+        let pass = Pass { network, isa, cost, data, masks };
         let parts = [part, rows.slice(done + part.len(), 0)];
         let adds = done > 0;
         total_cost += pass.gradient(parameters, parts, &mut workspace, sums.as_mut_slice(), adds);

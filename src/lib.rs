@@ -38,6 +38,7 @@ pub mod backprop;
 pub mod data;
 pub mod error;
 pub mod format;
+pub mod input_gradients;
 pub mod inspect;
 pub mod linalg;
 pub mod network;

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::allocate::vector_of;
-use crate::backprop::{Workspace, forward, layouts};
+use crate::backprop::{Masks, Workspace, forward, layouts};
 use crate::data::{Data, Input, Rows, work_per_row};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
 use crate::network::activation::softmax;
-use crate::network::{Cost, Network, Output};
+use crate::network::{Cost, Network};
 
 /// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
 const ROWS_AT_ONCE: usize = 96;
@@ -53,7 +53,7 @@ pub fn predict<T: Real>(
     let isa = Isa::best();
     let at_once = ROWS_AT_ONCE.min(rows.div_ceil(threads));
     let all = Rows::Range { first: 0, len: rows };
-    let layouts = layouts(network, parameters, isa, x, all, at_once)?;
+    let layouts = layouts(network, parameters, isa, x, all, at_once, Masks::NONE)?;
     let at_once = MAX_WORK_AT_ONCE / work_per_row(network, &layouts).max(1);
     let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, ROWS_AT_ONCE);
     let stopped = AtomicBool::new(false);
@@ -76,7 +76,7 @@ pub fn predict<T: Real>(
                     return;
                 }
                 let own = Rows::Range { first: *first + i * at_once, len: out.len() / outputs };
-                forward(network, parameters, isa, x, own, workspace);
+                forward(network, parameters, isa, x, own, Masks::NONE, workspace);
                 for (row, out) in out.chunks_mut(outputs).enumerate() {
                     workspace.a[network.depth()].copy_row_to(row, out);
                 }
@@ -90,7 +90,7 @@ pub fn predict<T: Real>(
 /// The mean cost of rows whose a^L is known, shape (n, outputs): what BP1 adds up in training.
 pub fn mean_cost<T: Real>(
     network: &Network,
-    cost: Cost,
+    cost: &Cost,
     data: &Data<'_, T>,
     a: ArrayView2<'_, T>,
 ) -> Result<f64, Error> {
@@ -113,10 +113,10 @@ pub fn mean_cost<T: Real>(
         }
         let class = data.y.class(row, outputs).filter(|_| cost.is_of_class_alone());
         let of_row = if let Some(class) = class {
-            cost.add_to(T::ZERO, &[a[class]], &[T::ONE])
+            cost.add_to(T::ZERO, class, &[a[class]], &[T::ONE])
         } else {
             data.y.copy_to(row, outputs, 0, &mut y);
-            cost.add_to(T::ZERO, a, &y)
+            cost.add_to(T::ZERO, 0, a, &y)
         };
         sum += weight.as_f64() * of_row.as_f64();
     }
@@ -182,10 +182,9 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
                 }
             }
             let padded = &mut z[..fan_out.next_multiple_of(WIDTH)];
-            match network.output {
-                _ if l < network.depth() => network.hidden.apply::<V>(padded),
-                Output::Each(activation) => activation.apply::<V>(padded),
-                Output::Softmax => {
+            match network.sigma(l) {
+                Some(activation) => activation.apply::<V>(padded),
+                None => {
                     for (z, lanes) in padded.iter().zip(lanes.chunks_exact_mut(WIDTH)) {
                         lanes[0] = *z;
                     }

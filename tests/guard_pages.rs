@@ -11,6 +11,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
+use rustbp::backprop::Masks;
 use rustbp::data::{Data, Input, Targets};
 use rustbp::inspect::inspect;
 use rustbp::linalg::kernels::{Isa, Real};
@@ -143,13 +144,17 @@ fn check<T: Real>(isa: Isa, sizes: &[usize], rows: usize, number: usize) {
         let mut out = numbers(rows * network.outputs());
         let view = ArrayViewMut2::from_shape((rows, network.outputs()), &mut out).unwrap();
         predict(&network, parameters.as_slice(), &x, 2, view, || false).unwrap();
-        inspect(&network, parameters.as_mut_slice(), cost, 0.1, &data, || false).unwrap();
-        let mut objective = Objective::new(network.clone(), cost, 0.1).unwrap();
+        inspect(&network, parameters.as_mut_slice(), &cost, 0.1, &data, Masks::NONE, || false)
+            .unwrap();
+        let mut objective = Objective::new(network.clone(), cost.clone(), 0.1).unwrap();
         let mut gradient = numbers(vector.len());
         objective.evaluate(&vector, &data, 2, &mut gradient, || false).unwrap();
         let mut trainer =
-            Trainer::new(network.clone(), parameters, cost, 0.1, optimizer, 0.01).unwrap();
+            Trainer::new(network.clone(), parameters, cost.clone(), 0.1, optimizer, 0.01).unwrap();
         trainer.set_isa(isa);
+        if number.is_multiple_of(3) {
+            trainer.set_dropout(vec![0.3; sizes.len() - 2]).unwrap();
+        }
         for batch_size in [1 + rows / 40, 7 + rows / 10, rows] {
             trainer.epoch(&data, Some(&order), batch_size, 2, || false).unwrap();
         }

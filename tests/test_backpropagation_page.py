@@ -35,7 +35,7 @@ def test_there_are_quotes_of_every_equation():
         "src/backprop/bp3_bias_gradient.rs",
         "src/backprop/bp4_weight_gradient.rs",
         "src/network/activation.rs",
-        "src/network/cost.rs",
+        "src/network/formulas.rs",
         "src/training/optimizer.rs",
     }
     assert len(list(quotes())) >= 9
@@ -68,7 +68,7 @@ def test_functions_that_are_named_exist():
 
 def test_every_picture_is_shown_and_small():
     shown = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
-    assert len(IMAGES) == 5
+    assert len(IMAGES) == 6
     for image in IMAGES:
         assert f"(images/{image.name})" in shown
         assert image.stat().st_size < 60_000

@@ -66,6 +66,7 @@ def test_both_estimators_say_the_same_of_the_same():
         "hidden_layer_sizes",  # without any: logistic or linear regression
         "early_stopping",  # accuracy or R²
         "validation_scores_",
+        "output_activation",
         "loss",
         "loss_",  # over the outputs, too
     }

@@ -14,7 +14,7 @@ ESTIMATORS = pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 
 
 def test_choices_are_those_of_the_core():
-    assert set(get_args(_typing.Activation)) == set(_core.ACTIVATIONS)
+    assert set(get_args(_typing.HiddenActivation)) == set(_core.ACTIVATIONS)
     assert set(get_args(_typing.Solver)) == {"lbfgs", *_core.OPTIMIZERS}
     assert set(get_args(_typing.Init)) == set(initial_weights.INIT)
     classifier, regressor = (

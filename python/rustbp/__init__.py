@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rustbp.inspection import Backprop, backprop
     from rustbp.learning_rate import LearningRateSearch, find_learning_rate
     from rustbp.monitor import TrainingMonitor
+    from rustbp.sensitivity import input_gradients
     from rustbp.tabular.encoder import TabularEncoder
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "from_sklearn",
     "get_num_threads",
     "hidden_activations",
+    "input_gradients",
     "load",
     "record_fit",
     "register_onnx_converters",
@@ -80,6 +82,7 @@ _LAZY = {
     "check_gradients": "gradient_check",
     "find_learning_rate": "learning_rate",
     "hidden_activations": "hidden",
+    "input_gradients": "sensitivity",
     "load": "_io.saving",
     "record_fit": "history",
     "register_onnx_converters": "_onnx.pipelines",

@@ -22,6 +22,7 @@ from rustbp._attributes import Attributes
 from rustbp._constraints import CONSTRAINTS, hidden_sizes
 from rustbp._training import epochs, initial_weights, lbfgs, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
+from rustbp._training.network import check_layers
 from rustbp._training.unfinished import Unfinished
 from rustbp._training.validation import NOTHING, Given, find_validation
 from rustbp._typing import Floats, MatrixLike, fit_context
@@ -230,6 +231,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
     ) -> "_Task":
         """Validate everything, and have weights to start from, in the dtype of the rows; for a copy that is trained."""
         hidden = hidden_sizes(self.hidden_layer_sizes)
+        check_layers(self, len(hidden))
         if self.solver == "lbfgs" and self.compute is not None:
             raise ValueError(
                 f"solver='lbfgs' needs exact gradients, which compute={self.compute!r} does not give. "
@@ -436,7 +438,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
             X,
             coefs,
             intercepts,
-            activation=self.activation,
+            activation=self.activation if isinstance(self.activation, str) else [*self.activation],
             output_activation=self.out_activation_,
             n_threads=threads.allowed(self.n_threads),
         )

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
 
 from rustbp import _core
 from rustbp._training import initial_weights
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(set(_core.ACTIVATIONS))],
+    "activation": [StrOptions(set(_core.ACTIVATIONS)), Hidden(list), Hidden(tuple)],
     "solver": [StrOptions({"lbfgs", *_core.OPTIMIZERS})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -41,6 +41,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "init": [StrOptions(set(initial_weights.INIT))],
     "n_threads": [None, Interval(Integral, 1, None, closed="left")],
     "compute": [None, StrOptions({"bfloat16"})],
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
     "scoring": [None, StrOptions({"loss", *get_scorer_names()}), callable],
 }
 

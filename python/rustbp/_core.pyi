@@ -8,6 +8,11 @@ layer L the output. ``T`` is float32 or float64, the same for every array of a c
 indices). ``y`` is either an array of ``T``, shape ``(n, size[L])``, or int64 class indices, shape ``(n,)``:
 one-hot rows where the output layer has several neurons, and the 0 or 1 itself where it has one.
 
+``activation`` is the name of all hidden layers' activation, or one for each. ``cost_parameter`` is the number that some
+costs depend on, for all outputs or one for each: ``huber`` where it turns linear, ``quantile`` which quantile.
+``label_smoothing`` s makes of a target y the target (1 - s) y + s / K, for K outputs of a softmax, and K = 2 else.
+``dropout`` has a rate for each hidden layer; the masks are those of ``dropout_seed`` and the number of the update.
+
 Errors: ``ValueError`` for shapes, names and numbers, ``TypeError`` for types, ``ZeroDivisionError`` where the
 weights of a batch sum to zero, ``MemoryError`` where memory is refused, ``OverflowError`` for integers below 0 or
 beyond 64 bits, ``KeyError`` for an optimizer state that lacks an entry, ``RuntimeError`` for a trainer that another
@@ -31,6 +36,7 @@ __all__ = [
     "backprop",
     "forward",
     "get_num_threads",
+    "input_gradients",
     "kernel",
     "loss_gradient",
     "read_model",
@@ -63,9 +69,13 @@ class Trainer:
         coefs: Sequence[NDArray[Any]],
         intercepts: Sequence[NDArray[Any]],
         *,
-        activation: str,
+        activation: str | Sequence[str],
         output_activation: str,
         cost: str,
+        cost_parameter: float | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        dropout: Sequence[float] | None = None,
+        dropout_seed: int = 0,
         alpha: float = 0.0,
         optimizer: str = "sgd",
         learning_rate: float = 0.001,
@@ -81,6 +91,8 @@ class Trainer:
         """
     learning_rate: float
     """The step size before Adam's bias correction; set it between epochs to follow a schedule."""
+    dropout_seed: int
+    """Where the masks of dropout come from, together with the number of the update."""
     def epoch(
         self,
         X: Any,
@@ -120,13 +132,26 @@ def forward(
     coefs: Sequence[NDArray[Any]],
     intercepts: Sequence[NDArray[Any]],
     *,
-    activation: str,
+    activation: str | Sequence[str],
     output_activation: str,
     n_threads: int | None = None,
 ) -> NDArray[Any]:
     """a of the last layer given, shape ``(n, size[-1])``.
 
     For a hidden layer pass the first layers only and name its activation as ``output_activation``.
+    """
+
+def input_gradients(
+    X: Any,
+    coefs: Sequence[NDArray[Any]],
+    intercepts: Sequence[NDArray[Any]],
+    *,
+    activation: str | Sequence[str],
+    output_activation: str,
+) -> NDArray[Any]:
+    """The derivative of each output with respect to each input, shape ``(n, size[L] * size[0])``.
+
+    The derivatives of the first output come first.
     """
 
 def loss_gradient(
@@ -136,9 +161,11 @@ def loss_gradient(
     y: NDArray[Any],
     *,
     layer_sizes: Sequence[int],
-    activation: str,
+    activation: str | Sequence[str],
     output_activation: str,
     cost: str,
+    cost_parameter: float | Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
     alpha: float = 0.0,
     sample_weight: NDArray[Any] | None = None,
     n_threads: int | None = None,
@@ -155,9 +182,13 @@ def backprop(
     coefs: Sequence[NDArray[Any]],
     intercepts: Sequence[NDArray[Any]],
     *,
-    activation: str,
+    activation: str | Sequence[str],
     output_activation: str,
     cost: str,
+    cost_parameter: float | Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
+    dropout: Sequence[float] | None = None,
+    dropout_seed: int = 0,
     alpha: float = 0.0,
     sample_weight: NDArray[Any] | None = None,
 ) -> dict[str, Any]:
@@ -166,7 +197,7 @@ def backprop(
     Keys: ``cost``, ``penalty`` (floats); ``z``, ``a``, ``delta``: lists of L arrays of shape
     ``(n, size[l])``, l = 1 .. L (delta of a row carries the row's sample weight, and is not divided
     by the weight of the batch); ``grad_w``, ``grad_b``: lists of L arrays shaped like coefs and
-    intercepts, of cost + penalty.
+    intercepts, of cost + penalty. The masks of ``dropout`` are those of the first update.
     """
 
 def write_model(

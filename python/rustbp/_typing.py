@@ -8,8 +8,21 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import base
 from sklearn.utils import metaestimators
 
-Activation: TypeAlias = Literal["identity", "logistic", "tanh", "relu"]
+HiddenActivation: TypeAlias = Literal[
+    "identity",
+    "logistic",
+    "tanh",
+    "relu",
+    "elu",
+    "selu",
+    "leaky_relu",
+    "softplus",
+    "gelu",
+    "silu",
+    "mish",
+]
 """Those of hidden layers; `tests/test_types.py` compares each of these with what the core has."""
+Activation: TypeAlias = HiddenActivation | Sequence[HiddenActivation]
 Solver: TypeAlias = Literal["lbfgs", "sgd", "adam"]
 LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive"]
 Init: TypeAlias = Literal[
@@ -17,7 +30,10 @@ Init: TypeAlias = Literal[
 ]
 Compute: TypeAlias = Literal["bfloat16"]
 Cost: TypeAlias = Literal["log_loss", "squared_error"]
-RegressionCost: TypeAlias = Literal["squared_error", "poisson"]
+RegressionCost: TypeAlias = Literal[
+    "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"
+]
+RegressionOutput: TypeAlias = Literal["identity", "logistic", "tanh", "exp", "softplus"]
 ClassOutput: TypeAlias = Literal["softmax", "logistic"]
 
 ClassWeight: TypeAlias = (

@@ -1,11 +1,13 @@
 """The classifier."""
 
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 from sklearn.utils.validation import validate_data
 
@@ -44,8 +46,10 @@ class MLPClassifier(ClassPredictions):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer. Without any, `()`, the model is logistic regression.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of the hidden neurons.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'selu', 'leaky_relu', 'softplus', 'gelu', 'silu', \
+            'mish'} or list of these, default='relu'
+        Activation of the hidden neurons, or of each hidden layer in turn. Those that scikit-learn does not have are
+        PyTorch's with its defaults; 'softplus' has no threshold, and 'gelu' is the exact one.
 
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent, plain or with momentum; 'adam' is by Kingma and Ba [3]_;
@@ -155,6 +159,14 @@ class MLPClassifier(ClassPredictions):
         What validation rows are scored by, the more the better. None: accuracy of a classifier, R² of a regressor.
         'loss': minus the mean loss, in one forward pass. Else the name of a scorer of scikit-learn, or a callable
         ``scoring(estimator, X, y)`` that returns a number; it is given `sample_weight` as well if there is one.
+    dropout : float or list of float, default=0.0
+        Share of the neurons of each hidden layer, or of each in turn, that an update does without [6]_, from 0 up to
+        but not 1. Each row has its own, drawn anew each time; the activations of the others are divided by the share
+        that is left. Predictions, scores and the losses of validation drop nothing. Not with 'lbfgs'.
+
+    label_smoothing : float, default=0.0
+        Share of each target that is spread evenly over the classes in training [7]_, from 0 up to but not 1; with
+        'logistic' outputs, over the two answers of each.
 
     Attributes
     ----------
@@ -224,6 +236,8 @@ class MLPClassifier(ClassPredictions):
     .. [3] Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980.
     .. [4] Nielsen (2015), "Neural networks and deep learning".
     .. [5] Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network", arXiv:1503.02531.
+    .. [6] Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting".
+    .. [7] Szegedy et al. (2016), "Rethinking the Inception architecture for computer vision", section 7.
 
     Examples
     --------
@@ -243,6 +257,7 @@ class MLPClassifier(ClassPredictions):
         "output_activation": [None, StrOptions({"softmax", "logistic"})],
         "soft_targets": ["boolean"],
         "class_weight": [None, dict, list, StrOptions({"balanced"})],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 
     def __init__(
@@ -279,6 +294,8 @@ class MLPClassifier(ClassPredictions):
         soft_targets: bool = False,
         class_weight: ClassWeight = None,
         scoring: Scoring = None,
+        dropout: float | Sequence[float] = 0.0,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -311,6 +328,8 @@ class MLPClassifier(ClassPredictions):
         self.soft_targets = soft_targets
         self.class_weight = class_weight
         self.scoring = scoring
+        self.dropout = dropout
+        self.label_smoothing = label_smoothing
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(

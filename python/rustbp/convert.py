@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from sklearn import neural_network
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from rustbp import _arrays, _labels
 from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
 from rustbp._missing import complete
+from rustbp._training.network import one_activation
 from rustbp._training.optimizer import SLOTS, Optimizer
 from rustbp._warn import warn
 
@@ -175,21 +176,23 @@ def _from_one(estimator: Any, model: Any) -> Any:
     return model
 
 
-TRAINING_ONLY = ("class_weight", "scoring")
-"""Parameters that scikit-learn's perceptrons do not have, and that have no part in predictions."""
+TRAINING_ONLY = {"class_weight": None, "scoring": None, "dropout": 0.0, "label_smoothing": 0.0}
+"""Parameters that scikit-learn's perceptrons do not have, and that have no part in predictions; and what stands for
+none."""
 
 
 def _to_one(model: Any, estimator: Any) -> Any:
     if hasattr(complete(model), "coefs_"):
         _ = model.out_activation_  # without which scikit-learn would fail later
     _refuse_what_sklearn_lacks(model)
-    given = [name for name in TRAINING_ONLY if getattr(model, name, None) is not None]
+    given = [name for name, none in TRAINING_ONLY.items() if getattr(model, name, none) != none]
     if given:
         warn(
             f"scikit-learn's perceptron does not have {', '.join(given)}: it predicts the same without, and does not "
             "train the same."
         )
     _copy_shared(model, estimator)
+    estimator.set_params(activation=one_activation(model))
     if hasattr(estimator, "coefs_"):
         coefs, intercepts = estimator.coefs_, estimator.intercepts_
         dtype = _arrays.common_dtype(*coefs, *intercepts)
@@ -226,15 +229,20 @@ def _copy_shared(source: Any, target: Any) -> Any:
 
 def _refuse_what_sklearn_lacks(model: Any) -> None:
     lacking = []
-    if hasattr(model, "output_activation") and model.loss != "log_loss":
+    if model.loss not in ({"log_loss"} if is_classifier(model) else {"squared_error", "poisson"}):
         lacking.append(f"loss={model.loss!r}")
+    elif not is_classifier(model):
+        usual = "exp" if model.loss == "poisson" else "identity"
+        output = getattr(model, "out_activation_", model.output_activation)
+        if output not in (None, usual):
+            lacking.append(f"output activation {output!r}")
     kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
     if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"
         two = kind == "binary" and np.shape(getattr(model, "coefs_", [[[0]]])[-1])[1] == 2
         if _labels.output_activation(model, kind) != usual or two:
             lacking.append(f"output activation {model.out_activation_!r} for {kind} targets")
-    if model.activation not in {"identity", "logistic", "tanh", "relu"}:
+    if one_activation(model) not in ("identity", "logistic", "tanh", "relu"):
         lacking.append(f"activation={model.activation!r}")
     if model.solver not in {"lbfgs", "sgd", "adam"}:
         lacking.append(f"solver={model.solver!r}")

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rustbp import _arrays, _core, _missing
+from rustbp._training.network import activations_of
 from rustbp._typing import Floats, MatrixLike, Perceptron, fit_context
 from rustbp.inspection import require_perceptron
 
@@ -52,8 +53,7 @@ def hidden_activations(model: Perceptron, X: MatrixLike, layer: int = -2) -> Flo
         If `model` is not an estimator of this package.
     """
     model, number = _with_layer(model, layer)
-    is_output = number == len(model.coefs_)
-    return _forward(model, X, number, model.out_activation_ if is_output else model.activation)
+    return _forward(model, X, number, activations_of(model)[number - 1])
 
 
 def weighted_inputs(model: Perceptron, X: MatrixLike, layer: int) -> Floats:
@@ -77,7 +77,7 @@ def _forward(model: Any, X: Any, number: int, activation: str) -> NDArray[Any]:
     return _core.forward(
         _arrays.rows(X, dtype),
         *_arrays.layers(model.coefs_[:number], model.intercepts_[:number], dtype),
-        activation=model.activation,
+        activation=activations_of(model)[: number - 1],
         output_activation=activation,
         n_threads=model.n_threads,
     )

@@ -15,7 +15,7 @@ from rustbp._arrays import Rows
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._constraints import hidden_sizes
 from rustbp._sigma import is_flat
-from rustbp._training.objective import network_of
+from rustbp._training.network import activations_of, check_layers, dropout_of, network_of
 from rustbp._typing import MatrixLike, Perceptron
 
 Arrays = tuple[NDArray[Any], ...]
@@ -120,6 +120,8 @@ def backprop(
     X: MatrixLike,
     y: ArrayLike,
     sample_weight: ArrayLike | None = None,
+    *,
+    dropout_seed: int | None = None,
 ) -> Backprop:
     """Run one backward pass over all rows as one batch, by the code that trains, and show every quantity of it.
 
@@ -136,6 +138,10 @@ def backprop(
 
     sample_weight : array-like of shape (n,), default=None
         Weight of each row in the cost.
+
+    dropout_seed : int, default=None
+        Seed of the masks with which neurons are dropped as in training, with the rates of `dropout`. The same seed
+        gives the same masks. None drops nothing.
 
     Returns
     -------
@@ -167,6 +173,10 @@ def backprop(
     [[-1.0], [-2.0]] [-1.5] [[-1.0]]
     """
     model, rows = prepare(model, X, y, sample_weight)
+    masks = {}
+    if dropout_seed is not None:
+        masks["dropout"] = dropout_of(model, len(model.coefs_) - 1)
+        masks["dropout_seed"] = dropout_seed
     shown = _core.backprop(
         rows.X,
         rows.y,
@@ -175,17 +185,17 @@ def backprop(
         sample_weight=rows.sample_weight,
         alpha=float(model.alpha),
         **network_of(model),
+        **masks,
     )
     arrays = {}
     for name in ("z", "a", "delta", "grad_b", "grad_w"):
         arrays[name] = tuple(shown[name])
         for array in arrays[name]:
             array.flags.writeable = False
-    hidden = (model.activation,) * (len(model.coefs_) - 1)
     return Backprop(
         cost=shown["cost"],
         penalty=shown["penalty"],
-        activations=(*hidden, model.out_activation_),
+        activations=activations_of(model),
         **arrays,
     )
 
@@ -195,6 +205,7 @@ def prepare(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Rows]:
     require_perceptron(model)
     model = model._copy()
     _missing.complete(model)._validate_params()
+    check_layers(model, len(hidden_sizes(model.hidden_layer_sizes)))
     if hasattr(model, "coefs_"):
         # As in partial_fit: y may have some of the classes only.
         model.warm_start = False

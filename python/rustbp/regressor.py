@@ -1,17 +1,20 @@
 """The regressor."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from rustbp import _arrays
+from rustbp import _arrays, _quantiles
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
+from rustbp._training.network import check_cost
 from rustbp._training.validation import Given
 from rustbp._typing import (
     Activation,
@@ -22,6 +25,7 @@ from rustbp._typing import (
     MatrixLike,
     RandomState,
     RegressionCost,
+    RegressionOutput,
     Scoring,
     Sizes,
     Solver,
@@ -38,15 +42,18 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        Cost of a row: half the squared error, or half the Poisson deviance, for which targets are not
-        negative and the output is exponential.
+    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'poisson', 'gamma'}, default='squared_error'
+        Cost of a row, the sum over its outputs of: half the squared error; the absolute error; half the squared error
+        near 0 and the absolute error far out, see `huber_delta`; the pinball loss, see `quantile`; half the Poisson
+        deviance, for which targets are not negative; half the gamma deviance, for which they are positive.
 
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer. Without any, `()`, the model is linear regression.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu'}, default='relu'
-        Activation of the hidden neurons.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'selu', 'leaky_relu', 'softplus', 'gelu', 'silu', \
+            'mish'} or list of these, default='relu'
+        Activation of the hidden neurons, or of each hidden layer in turn. Those that scikit-learn does not have are
+        PyTorch's with its defaults; 'softplus' has no threshold, and 'gelu' is the exact one.
 
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
         'sgd' is stochastic gradient descent, plain or with momentum; 'adam' is by Kingma and Ba [3]_;
@@ -129,10 +136,26 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         solver than 'lbfgs'; else `fit` and `partial_fit` raise ValueError. Sparse rows are multiplied
         in float32, and so is all that `predict` does.
 
+    output_activation : {None, 'identity', 'logistic', 'tanh', 'exp', 'softplus'}, default=None
+        Activation of the output neurons. None: 'exp' with 'poisson' and 'gamma', which take 'softplus' too; else
+        'identity'.
+
+    huber_delta : float, default=1.0
+        Error up to which 'huber' [5]_ is half its square; beyond it is ``huber_delta * (error - huber_delta / 2)``.
+
+    quantile : float or list of float, default=0.5
+        Quantile that 'quantile' [7]_ predicts, above 0 and below 1. With a list, y has one number for each row, and the
+        model an output for each quantile: an interval of 90 % is ``quantile=[0.05, 0.95]``.
+
     scoring : str, callable or None, default=None
         What validation rows are scored by, the more the better. None: accuracy of a classifier, R² of a regressor.
         'loss': minus the mean loss, in one forward pass. Else the name of a scorer of scikit-learn, or a callable
         ``scoring(estimator, X, y)`` that returns a number; it is given `sample_weight` as well if there is one.
+
+    dropout : float or list of float, default=0.0
+        Share of the neurons of each hidden layer, or of each in turn, that an update does without [6]_, from 0 up to
+        but not 1. Each row has its own, drawn anew each time; the activations of the others are divided by the share
+        that is left. Predictions, scores and the losses of validation drop nothing. Not with 'lbfgs'.
 
     Attributes
     ----------
@@ -199,6 +222,9 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     .. [2] He, Zhang, Ren and Sun (2015), "Delving deep into rectifiers", arXiv:1502.01852.
     .. [3] Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980.
     .. [4] Nielsen (2015), "Neural networks and deep learning".
+    .. [5] Huber (1964), "Robust estimation of a location parameter".
+    .. [6] Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting".
+    .. [7] Koenker and Bassett (1978), "Regression quantiles".
 
     Examples
     --------
@@ -210,15 +236,12 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     True
     """
 
-    if TYPE_CHECKING:
-        # scikit-learn's.
-        def score(
-            self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-        ) -> float: ...
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMultilayerPerceptron._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions(set(get_args(RegressionCost)))],
+        "output_activation": [None, StrOptions(set(get_args(RegressionOutput)))],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     }
 
     def __init__(
@@ -251,7 +274,11 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         init: Init = "glorot_uniform",
         n_threads: int | None = None,
         compute: Compute | None = None,
+        output_activation: RegressionOutput | None = None,
+        huber_delta: float = 1.0,
+        quantile: float | Sequence[float] = 0.5,
         scoring: Scoring = None,
+        dropout: float | Sequence[float] = 0.0,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -280,7 +307,11 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         self.init = init
         self.n_threads = n_threads
         self.compute = compute
+        self.output_activation = output_activation
+        self.huber_delta = huber_delta
+        self.quantile = quantile
         self.scoring = scoring
+        self.dropout = dropout
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -301,10 +332,15 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
             raise ValueError(
                 "Some value(s) of y are negative, which loss='poisson' does not allow."
             )
+        if self.loss == "gamma" and y.min() <= 0:
+            raise ValueError("loss='gamma' requires strictly positive y.")
         y = y.reshape(len(y), -1)
+        y = _quantiles.repeat(self, y)
         self.n_outputs_: int = y.shape[1]
         if reset:
-            self.out_activation_ = "exp" if self.loss == "poisson" else "identity"
+            usual = "exp" if self.loss in ("poisson", "gamma") else "identity"
+            self.out_activation_ = self.output_activation or usual
+        check_cost(self, self.out_activation_)
         return X, y
 
     def _reported_loss(self, cost: float, penalty: float) -> float:
@@ -318,7 +354,12 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
     def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(output).all():
             return np.nan
-        return r2_score(y, output, sample_weight=sample_weight)
+        quantiles = _quantiles.of(self)
+        if quantiles is None:
+            return r2_score(y, output, sample_weight=sample_weight)
+        return _quantiles.score(
+            y[:, 0], _quantiles.in_order(output, quantiles), quantiles, sample_weight
+        )
 
     # Also there with solver="lbfgs", as in scikit-learn: then a call minimises from the present weights.
     @fit_context(prefer_skip_nested_validation=True)
@@ -374,7 +415,36 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the units of the targets.
+            Predictions, in the units of the targets. With a list of quantiles a column for each, in the order of the
+            list; those of a row are sorted, so that no quantile lies above a larger one.
         """
-        output = self._forward(X)[1]
+        model, output = self._forward(X)
+        quantiles = _quantiles.of(model)
+        if quantiles is not None:
+            return _quantiles.in_order(output, quantiles)
         return output.ravel() if output.shape[1] == 1 else output
+
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R², the share of the variance of y that is explained; with a list of quantiles the mean of their D².
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict for.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+            1 at best, and 0 for predicting the mean of y. D² is that for each quantile, by the pinball loss
+            (``sklearn.metrics.d2_pinball_score``).
+        """
+        quantiles = _quantiles.of(self)
+        if quantiles is None:
+            return super().score(X, y, sample_weight)
+        return _quantiles.score(y, self.predict(X), quantiles, sample_weight)

@@ -5,29 +5,41 @@ use crate::linalg::kernels::{Isa, Real, Vector};
 use crate::linalg::memory::panels::Panels;
 use crate::network::Activation;
 
-/// BP2: δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l), from a^l = σ(z^l).
+/// Where σ'(z^l) comes from.
+pub enum SigmaPrime<'a, T> {
+    /// It follows from a^l = σ(z^l).
+    Of(Activation, &'a Panels<T>),
+    /// The forward pass has kept it.
+    Kept(&'a Panels<T>),
+    /// It is 1, as that of the inputs.
+    One,
+}
+
+/// BP2: δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l).
 pub fn hidden_delta<T: Real>(
     isa: Isa,
-    sigma: Activation,
+    sigma_prime: SigmaPrime<'_, T>,
     next_layer: Layer<'_, T>,
     next_delta: &Panels<T>,
-    a: &Panels<T>,
     scratch: &mut Scratch<T>,
     delta: &mut Panels<T>,
 ) {
-    let times_sigma_prime = TimesSigmaPrime { sigma, a };
-    dense::transposed(isa, next_delta, next_layer, scratch, delta, times_sigma_prime);
+    dense::transposed(isa, next_delta, next_layer, scratch, delta, sigma_prime);
 }
 
-/// ⊙ σ'(z^l) on each panel of the error, from a^l.
-struct TimesSigmaPrime<'a, T> {
-    sigma: Activation,
-    a: &'a Panels<T>,
-}
-
-impl<T: Real> Epilogue<T> for TimesSigmaPrime<'_, T> {
+/// ⊙ σ'(z^l) on each panel of the error.
+impl<T: Real> Epilogue<T> for SigmaPrime<'_, T> {
     #[inline(always)]
     fn apply<V: Vector<Scalar = T>>(&mut self, panel: usize, delta: &mut [T]) {
-        self.sigma.times_derivative::<V>(self.a.panel(panel), delta);
+        match self {
+            SigmaPrime::Of(sigma, a) => sigma.times_derivative::<V>(a.panel(panel), delta),
+            SigmaPrime::One => {}
+            SigmaPrime::Kept(derivative) => {
+                let derivative = derivative.panel(panel);
+                for i in (0..delta.len()).step_by(V::LANES) {
+                    (V::read(delta, i) * V::read(derivative, i)).write(delta, i);
+                }
+            }
+        }
     }
 }

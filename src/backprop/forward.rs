@@ -1,5 +1,6 @@
 //! Forward: z^l = w^l a^(l-1) + b^l and a^l = σ(z^l), layer after layer.
 
+use crate::backprop::dropout::{Mask, Masks};
 use crate::backprop::inputs::{Inputs, Zeros};
 use crate::backprop::softmax::Softmax;
 use crate::backprop::workspace::Workspace;
@@ -10,33 +11,52 @@ use crate::linalg::memory::panels::Panels;
 use crate::linalg::zeros::{columns, sparse};
 use crate::network::{Activation, Network, Output};
 
-/// σ on each panel of z as it is computed; nothing where the activation looks at whole rows.
-pub struct ApplySigma(Option<Activation>);
+/// σ on each panel of z as it is computed, and what goes with it.
+pub struct ApplySigma<'a, T> {
+    /// None leaves z as it is, for an activation that looks at whole rows.
+    sigma: Option<Activation>,
+    /// Where σ'(z) is kept.
+    derivative: Option<&'a mut Panels<T>>,
+    mask: Option<Mask>,
+}
+
+impl<T> ApplySigma<'_, T> {
+    const NOTHING: Self = Self { sigma: None, derivative: None, mask: None };
+}
 
 /// Leaves z as it is. Tests of kernels take it, since all kernels are compiled once more for each type of epilogue.
 #[cfg(test)]
-pub const NOTHING: ApplySigma = ApplySigma(None);
+pub fn nothing<T>() -> ApplySigma<'static, T> {
+    ApplySigma::NOTHING
+}
 
-impl<T: Real> Epilogue<T> for ApplySigma {
+impl<T: Real> Epilogue<T> for ApplySigma<'_, T> {
     #[inline(always)]
-    fn apply<V: Vector<Scalar = T>>(&mut self, _panel: usize, z: &mut [T]) {
-        if let Some(sigma) = self.0 {
-            sigma.apply::<V>(z);
+    fn apply<V: Vector<Scalar = T>>(&mut self, panel: usize, z: &mut [T]) {
+        let Some(sigma) = self.sigma else { return };
+        let mut derivative = self.derivative.as_mut().map(|panels| panels.panel_mut(panel));
+        match &mut derivative {
+            None => sigma.apply::<V>(z),
+            Some(derivative) => sigma.apply_with_derivative::<V>(z, derivative),
+        }
+        if let Some(mask) = self.mask {
+            mask.apply::<V>(panel, z, derivative);
         }
     }
 }
 
-/// z^l = w^l a^(l-1) + b^l and a^l = σ(z^l) for every layer, for the rows named.
+/// z^l = w^l a^(l-1) + b^l and a^l = σ(z^l) for every layer, for the rows named, without the neurons that `masks` drop.
 pub fn forward<T: Real>(
     network: &Network,
     parameters: &[T],
     isa: Isa,
     x: &Input<'_, T>,
     rows: Rows<'_>,
+    masks: Masks,
     workspace: &mut Workspace<T>,
 ) {
     take_in(isa, x, rows, workspace);
-    forward_from(1, network, parameters, isa, workspace);
+    forward_from(1, network, parameters, isa, masks, workspace);
 }
 
 /// a^0: the rows named.
@@ -58,10 +78,11 @@ pub fn forward_from<T: Real>(
     network: &Network,
     parameters: &[T],
     isa: Isa,
+    masks: Masks,
     workspace: &mut Workspace<T>,
 ) {
     for l in first..=network.depth() {
-        activations(l, network, network.layer(parameters, l), isa, workspace);
+        activations(l, network, network.layer(parameters, l), isa, masks, workspace);
     }
     if network.output == Output::Softmax {
         let Workspace { a, lanes, .. } = workspace;
@@ -75,14 +96,15 @@ pub fn activations<T: Real>(
     network: &Network,
     layer: Layer<'_, T>,
     isa: Isa,
+    masks: Masks,
     workspace: &mut Workspace<T>,
 ) {
-    let sigma = ApplySigma(match network.output {
-        _ if l < network.depth() => Some(network.hidden),
-        Output::Each(activation) => Some(activation),
-        Output::Softmax => None,
-    });
-    let Workspace { a, zeros, scratch, .. } = &mut *workspace;
+    let Workspace { a, derivative, zeros, scratch, .. } = &mut *workspace;
+    let sigma = ApplySigma {
+        sigma: network.sigma(l),
+        derivative: derivative.get_mut(l - 1).and_then(Option::as_mut),
+        mask: masks.of_layer(l, network.dropout(l)),
+    };
     let (before, after) = a.split_at_mut(l);
     let before = Inputs::of(&before[l - 1], &zeros[l - 1]);
     weighted_input(isa, layer, before, scratch, &mut after[0], sigma);
@@ -98,7 +120,7 @@ fn weighted_input<T: Real>(
     a: Inputs<'_, T>,
     scratch: &mut Scratch<T>,
     z: &mut Panels<T>,
-    sigma: ApplySigma,
+    sigma: ApplySigma<'_, T>,
 ) {
     match a {
         Inputs::Panels(a) => dense::affine(isa, a, layer, scratch, z, sigma),
@@ -121,7 +143,7 @@ impl<T: Real> Workspace<T> {
         let layer = network.layer(parameters, l);
         let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
         let a = Inputs::of(&a[l - 1], &zeros[l - 1]);
-        weighted_input(isa, layer, a, scratch, &mut z, ApplySigma(None));
+        weighted_input(isa, layer, a, scratch, &mut z, ApplySigma::NOTHING);
         Some(z)
     }
 }

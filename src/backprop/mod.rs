@@ -11,19 +11,21 @@ mod bp1_output_delta;
 mod bp2_hidden_delta;
 mod bp3_bias_gradient;
 mod bp4_weight_gradient;
+mod dropout;
 mod forward;
 mod inputs;
 mod softmax;
 mod sparsity;
 mod workspace;
 
-pub use backward::backward;
-pub use bp1_output_delta::output_delta;
+pub use backward::{backward, hidden_deltas, input_delta};
+pub use bp1_output_delta::{output_delta, unit_delta};
 pub use bp2_hidden_delta::hidden_delta;
 pub use bp3_bias_gradient::bias_gradient;
 pub use bp4_weight_gradient::weight_gradient;
+pub use dropout::Masks;
 #[cfg(test)]
-pub use forward::NOTHING;
+pub use forward::nothing;
 pub use forward::{activations, forward, forward_from, take_in};
 pub use sparsity::layouts;
 pub use workspace::Workspace;

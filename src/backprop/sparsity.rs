@@ -4,6 +4,7 @@
 //! neurons to zero, and more and more of them as it learns. A look at a few rows decides, once for all rows of a call: the
 //! products that leave out zeros give the same sums.
 
+use crate::backprop::dropout::Masks;
 use crate::backprop::forward::forward;
 use crate::backprop::workspace::Workspace;
 use crate::data::{Input, Layout, Rows};
@@ -25,6 +26,7 @@ pub fn layouts<T: Real>(
     x: &Input<'_, T>,
     rows: Rows<'_>,
     at_once: usize,
+    masks: Masks,
 ) -> Result<Vec<Layout>, Error> {
     let mut layouts = vec![Layout::Panels; network.depth()];
     layouts[0] = x.layout(network, at_once, isa);
@@ -36,7 +38,7 @@ pub fn layouts<T: Real>(
     }
     let rows = rows.slice(0, ROWS_LOOKED_AT);
     let mut workspace = Workspace::forward_only(network, x, rows.len(), &layouts)?;
-    forward(network, parameters, isa, x, rows, &mut workspace);
+    forward(network, parameters, isa, x, rows, masks, &mut workspace);
     for l in candidates {
         let density = density(&workspace.a[l]);
         if Layout::pays(network, l, density) {
@@ -94,7 +96,8 @@ mod tests {
         let (network, parameters) = network::<T>(hidden, bias);
         let x = x(rows);
         let all = Rows::Range { first: 0, len: rows };
-        layouts(&network, &parameters, isa, &Input::Dense(x.view()), all, at_once).unwrap()
+        layouts(&network, &parameters, isa, &Input::Dense(x.view()), all, at_once, Masks::NONE)
+            .unwrap()
     }
 
     #[test]
@@ -147,8 +150,8 @@ mod tests {
         let data = Data { x, y, weights: None };
         let rows = Rows::Range { first: 0, len: ROWS };
         let mut workspace = Workspace::new(&network, &x, ROWS, layouts, isa).unwrap();
-        forward(&network, &parameters, isa, &x, rows, &mut workspace);
-        backward(&network, &parameters, isa, cost, &data, rows, &mut workspace);
+        forward(&network, &parameters, isa, &x, rows, Masks::NONE, &mut workspace);
+        backward(&network, &parameters, isa, &cost, &data, rows, &mut workspace);
         let mut sums = network.zeros().unwrap();
         let gradient = sums.as_mut_slice();
         let mut share = Share { gradient, ..Share::of_all(&network, &mut parameters) };

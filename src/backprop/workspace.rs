@@ -20,6 +20,8 @@ pub struct Workspace<T> {
     pub(super) zeros: Vec<Zeros<T>>,
     /// δ^l at index l - 1.
     pub delta: Vec<Panels<T>>,
+    /// σ'(z^l) at index l - 1, times the mask of dropout, for hidden layers where it does not follow from a^l.
+    pub derivative: Vec<Option<Panels<T>>>,
     /// Cost of each row, times its weight.
     pub(super) cost: Vec<f64>,
     /// What the last pass took.
@@ -44,16 +46,22 @@ impl<T: Real> Workspace<T> {
     ) -> Result<Self, Error> {
         let mut workspace = Self::forward_only(network, x, rows, layouts)?;
         let allocate = || {
+            let derivative = (1..network.depth()).map(|l| match network.keeps_derivative(l) {
+                true => Panels::zeros(rows, network.sizes()[l]).map(Some),
+                false => Some(None),
+            });
             let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
             let dense = workspace.a.iter().filter(|a| a.rows() > 0);
             let widest_input = dense.map(Panels::cols).max()?;
             let widest = network.sizes()[1..].iter().copied().max()?;
             Some((
+                derivative.collect::<Option<Vec<_>>>()?,
                 delta.collect::<Option<Vec<_>>>()?,
                 Scratch::new(isa, rows, widest_input, widest)?,
             ))
         };
-        (workspace.delta, workspace.scratch) = allocate().ok_or(Self::MEMORY)?;
+        (workspace.derivative, workspace.delta, workspace.scratch) =
+            allocate().ok_or(Self::MEMORY)?;
         if isa.multiplies_bfloat16() {
             let inputs = &workspace.a[..network.depth()];
             workspace.kept_a = Kept::with_room_for(inputs).ok_or(Self::MEMORY)?;
@@ -92,6 +100,7 @@ impl<T: Real> Workspace<T> {
         Ok(Self {
             a,
             zeros,
+            derivative: Vec::new(),
             delta: Vec::new(),
             cost: Vec::new(),
             seconds: 0.0,
@@ -164,7 +173,8 @@ impl<T: Real> Workspace<T> {
     /// Use the first `rows` rows from now on.
     pub fn set_rows(&mut self, rows: usize) {
         let first = usize::from(matches!(self.zeros[0], Zeros::Entries(_)));
-        for panels in self.a[first..].iter_mut().chain(&mut self.delta) {
+        let derivatives = self.derivative.iter_mut().flatten();
+        for panels in self.a[first..].iter_mut().chain(&mut self.delta).chain(derivatives) {
             panels.set_rows(rows);
         }
     }

@@ -3,22 +3,28 @@
 //! To add one: write its type with an `impl Sigma`, and name it in `activations!`. The names that Python checks parameters
 //! against and the gradient tests pick it up from there.
 //!
-//! σ' takes the output a = σ(z), never z: every activation here allows it, and z need not be kept.
+//! σ' takes the output a = σ(z) where it follows from it, and z need not be kept. For the others (`TAKES_Z`) the forward pass
+//! stores σ'(z) while z is at hand.
+//!
+//! Names, formulas and constants are PyTorch's.
 
+use crate::allocate::vector_of;
 use crate::error::Error;
-use crate::linalg::kernels::{Vector, math};
+use crate::linalg::kernels::{Scalar, Vector, math};
 use crate::linalg::memory::panels::WIDTH;
 
 /// An activation function that works on each neuron by itself.
 trait Sigma {
-    /// scikit-learn's name.
+    /// scikit-learn's name, or PyTorch's.
     const NAME: &'static str;
     /// Whether hidden layers may use it.
     const HIDDEN: bool = true;
+    /// Whether σ' takes z, since it does not follow from a.
+    const TAKES_Z: bool = false;
     /// a = σ(z)
     fn sigma<V: Vector>(z: V) -> V;
-    /// σ'(z), from a = σ(z)
-    fn sigma_prime<V: Vector>(a: V) -> V;
+    /// σ'(z), from a = σ(z), or from z if it `TAKES_Z`
+    fn sigma_prime<V: Vector>(of: V) -> V;
 }
 
 /// σ(z) = z
@@ -92,6 +98,147 @@ impl Sigma for Exp {
     }
 }
 
+/// σ(z) = z for z > 0, else e^z - 1: Clevert et al. (2016), with α = 1
+struct Elu;
+impl Sigma for Elu {
+    const NAME: &'static str = "elu";
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        z.max(V::zero()) + math::expm1(z.min(V::zero()))
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(a: V) -> V {
+        a.min(V::zero()) + V::one()
+    }
+}
+
+/// σ(z) = λ z for z > 0, else λ α (e^z - 1): Klambauer et al. (2017), appendix A1
+struct Selu;
+impl Selu {
+    const LAMBDA: f64 = 1.050_700_987_355_480_5;
+    const LAMBDA_ALPHA: f64 = Self::LAMBDA * 1.673_263_242_354_377_2;
+}
+impl Sigma for Selu {
+    const NAME: &'static str = "selu";
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        let below = constant::<V>(Self::LAMBDA_ALPHA) * math::expm1(z.min(V::zero()));
+        z.max(V::zero()).mul_add(constant(Self::LAMBDA), below)
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(a: V) -> V {
+        let below = a.min(V::zero()) + constant(Self::LAMBDA_ALPHA);
+        where_positive(a, constant(Self::LAMBDA), below)
+    }
+}
+
+/// σ(z) = z for z > 0, else 0.01 z; at the kink σ' is taken as 0.01
+struct LeakyRelu;
+impl LeakyRelu {
+    const SLOPE: f64 = 0.01;
+}
+impl Sigma for LeakyRelu {
+    const NAME: &'static str = "leaky_relu";
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        z.max(z * constant(Self::SLOPE))
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(a: V) -> V {
+        where_positive(a, V::one(), constant(Self::SLOPE))
+    }
+}
+
+/// σ(z) = ln(1 + e^z), for every z (PyTorch's is z itself from 20 on, which is 2e-9 less)
+struct Softplus;
+impl Sigma for Softplus {
+    const NAME: &'static str = "softplus";
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        z.max(V::zero()) + math::ln_1p_exp(-z.abs())
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(a: V) -> V {
+        // σ'(z) = 1 / (1 + e^-z) = 1 - e^-a
+        -math::expm1(-a)
+    }
+}
+
+/// σ(z) = z Φ(z), Φ the standard normal distribution: Hendrycks and Gimpel (2016), exactly, by erf
+struct Gelu;
+impl Sigma for Gelu {
+    const NAME: &'static str = "gelu";
+    const TAKES_Z: bool = true;
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        z * math::normal(z).0
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(z: V) -> V {
+        let (distribution, density) = math::normal(z);
+        z.mul_add(density, distribution)
+    }
+}
+
+/// σ(z) = z / (1 + e^-z): Elfwing et al. (2018)
+struct Silu;
+impl Sigma for Silu {
+    const NAME: &'static str = "silu";
+    const TAKES_Z: bool = true;
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        z * math::logistic(z)
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(z: V) -> V {
+        let s = math::logistic(z);
+        s * z.mul_add(V::one() - s, V::one())
+    }
+}
+
+/// σ(z) = z tanh(ln(1 + e^z)): Misra (2019)
+struct Mish;
+impl Mish {
+    /// tanh(ln(1 + e^z)) is 1 from here on.
+    const ONE: f64 = 20.0;
+    /// e = e^z and m = e (e + 2), of which tanh(ln(1 + e)) is m / (m + 2)
+    #[inline(always)]
+    fn terms<V: Vector>(z: V) -> (V, V) {
+        let e = math::exp(z);
+        (e, e * (e + constant(2.0)))
+    }
+}
+impl Sigma for Mish {
+    const NAME: &'static str = "mish";
+    const TAKES_Z: bool = true;
+    #[inline(always)]
+    fn sigma<V: Vector>(z: V) -> V {
+        let (_, m) = Self::terms(z.min(constant(Self::ONE)));
+        z * (m / (m + constant(2.0)))
+    }
+    #[inline(always)]
+    fn sigma_prime<V: Vector>(z: V) -> V {
+        let z = z.min(constant(Self::ONE));
+        let (e, m) = Self::terms(z);
+        let d = V::one() / (m + constant(2.0));
+        // tanh' is 4 (1 + e)² / (m + 2)², and the derivative of ln(1 + e^z) is e / (1 + e).
+        let slope = constant::<V>(4.0) * e * (e + V::one()) * d * d;
+        z.mul_add(slope, m * d)
+    }
+}
+
+#[inline(always)]
+fn constant<V: Vector>(x: f64) -> V {
+    V::splat(V::Scalar::of(x))
+}
+
+/// `above` where x > 0, else `below`.
+#[inline(always)]
+fn where_positive<V: Vector>(x: V, above: V, below: V) -> V {
+    let positive = x.max(V::zero()).nonzero();
+    positive * above + (V::one() - positive) * below
+}
+
 macro_rules! activations {
     ($($name:ident),*) => {
         /// An activation of a hidden layer or of each output by itself.
@@ -115,6 +262,21 @@ macro_rules! activations {
                 match self { $(Activation::$name => map_sigma::<$name, V>(z)),* }
             }
 
+            /// Whether σ' does not follow from a.
+            pub fn takes_z(self) -> bool {
+                match self { $(Activation::$name => <$name as Sigma>::TAKES_Z),* }
+            }
+
+            /// Turn z into a, in place, and keep σ'(z).
+            #[inline(always)]
+            pub fn apply_with_derivative<V: Vector>(
+                self,
+                z: &mut [V::Scalar],
+                derivative: &mut [V::Scalar],
+            ) {
+                match self { $(Activation::$name => map_both::<$name, V>(z, derivative)),* }
+            }
+
             /// δ ⊙ σ'(z), in place, from a = σ(z).
             #[inline(always)]
             pub fn times_derivative<V: Vector>(self, a: &[V::Scalar], delta: &mut [V::Scalar]) {
@@ -124,12 +286,22 @@ macro_rules! activations {
     };
 }
 
-activations!(Identity, Logistic, Tanh, Relu, Exp);
+activations!(Identity, Logistic, Tanh, Relu, Elu, Selu, LeakyRelu, Softplus, Gelu, Silu, Mish, Exp);
 
 #[inline(always)]
 fn map_sigma<S: Sigma, V: Vector>(z: &mut [V::Scalar]) {
     for i in (0..z.len()).step_by(V::LANES) {
         S::sigma(V::read(z, i)).write(z, i);
+    }
+}
+
+#[inline(always)]
+fn map_both<S: Sigma, V: Vector>(z: &mut [V::Scalar], derivative: &mut [V::Scalar]) {
+    for i in (0..z.len()).step_by(V::LANES) {
+        let of = V::read(z, i);
+        let a = S::sigma(of);
+        a.write(z, i);
+        S::sigma_prime(if S::TAKES_Z { of } else { a }).write(derivative, i);
     }
 }
 
@@ -148,6 +320,35 @@ impl Activation {
             .clone()
             .find(|a| a.name() == name)
             .ok_or_else(|| Error::name("activation", hidden.by_ref().map(Activation::name), name))
+    }
+}
+
+/// The activations of the hidden layers.
+#[derive(Clone, Debug)]
+pub enum Hidden {
+    /// The same for all.
+    All(Activation),
+    /// One for each.
+    Each(Vec<Activation>),
+}
+
+impl From<Activation> for Hidden {
+    fn from(activation: Activation) -> Self {
+        Hidden::All(activation)
+    }
+}
+
+impl Hidden {
+    /// One for each of so many layers.
+    pub fn of_layers(self, layers: usize) -> Result<Vec<Activation>, Error> {
+        match self {
+            Hidden::All(activation) => vector_of(activation, layers, "the layers"),
+            Hidden::Each(each) if each.len() == layers => Ok(each),
+            Hidden::Each(each) => {
+                let expected = format!("a name, or {layers} names, one for each hidden layer");
+                Err(Error::value("activation", expected, format!("{} names", each.len())))
+            }
+        }
     }
 }
 

@@ -1,258 +1,183 @@
-//! Every cost C, and BP1: the error of the output layer, δ^L = ∇_a C ⊙ σ'(z^L).
+//! A cost function with the numbers that it depends on, and BP1 for some outputs of a row.
 //!
-//! To add one: write its type with an `impl CostFunction`, and name it in `costs!` with the output activations it goes with.
-//!
-//! Where cost and output activation are a canonical pair, ∇_a C ⊙ σ'(z^L) shortens to a - y, for softmax too, whose
-//! derivative is a matrix; the short form neither divides by a small a(1 - a) nor loses digits.
+//! The formulas are in [`formulas`](crate::network::formulas). Label smoothing is a change of the targets, and the same for
+//! all of them.
 
+use crate::allocate::vector_of;
 use crate::error::Error;
 use crate::linalg::kernels::Real;
-use crate::network::activation::{Activation, Output};
+use crate::network::activation::Output;
+use crate::network::formulas::{Formula, Hyperparameter};
 
-/// A cost as a function of one output; the cost of a row is the sum over its outputs.
-trait CostFunction {
-    const NAME: &'static str;
-    /// Whether an output whose target is 0 costs nothing, so that only the one of a row's class does.
-    const ZERO_IS_FREE: bool = false;
-    /// C for output a and target y.
-    fn cost<T: Real>(a: T, y: T) -> T;
-    /// ∂C/∂a
-    fn gradient<T: Real>(a: T, y: T) -> T;
+/// A cost function, with the numbers that it depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cost {
+    formula: Formula,
+    output: Output,
+    /// One for each output; zeros where the formula has none.
+    hyperparameters: Vec<f64>,
+    /// How targets are smoothed: y becomes `keep` y + `share`.
+    smoothing: Option<Smoothing>,
 }
 
-/// Keep a probability where its logarithm is finite, as scikit-learn does.
-fn clip<T: Real>(a: T) -> T {
-    // Not `clamp`: NaN has to come through, to be seen in the loss.
-    let (low, high) = (T::epsilon(), T::ONE - T::epsilon());
-    if a < low {
-        low
-    } else if a > high {
-        high
-    } else {
-        a
-    }
-}
-
-/// x ln y, and 0 where x is 0.
-fn xlogy<T: Real>(x: T, y: T) -> T {
-    if x == T::ZERO && !y.is_nan() { T::ZERO } else { x * y.ln() }
-}
-
-/// C = -y ln a, the cross-entropy of a distribution over classes
-struct CategoricalCrossEntropy;
-impl CostFunction for CategoricalCrossEntropy {
-    const NAME: &'static str = "log_loss";
-    const ZERO_IS_FREE: bool = true;
-    fn cost<T: Real>(a: T, y: T) -> T {
-        -xlogy(y, clip(a))
-    }
-    fn gradient<T: Real>(a: T, y: T) -> T {
-        -y / clip(a)
-    }
-}
-
-/// C = -y ln a - (1 - y) ln(1 - a), the cross-entropy of each output by itself
-struct BinaryCrossEntropy;
-impl CostFunction for BinaryCrossEntropy {
-    const NAME: &'static str = "log_loss";
-    fn cost<T: Real>(a: T, y: T) -> T {
-        let (a, other) = (clip(a), T::ONE - y);
-        // A class takes one logarithm, and no branch on which it is: the processor could not foresee it.
-        if y * other == T::ZERO {
-            -(y * a + other * (T::ONE - a)).ln()
-        } else {
-            -(xlogy(y, a) + xlogy(other, T::ONE - a))
-        }
-    }
-    fn gradient<T: Real>(a: T, y: T) -> T {
-        let a = clip(a);
-        (a - y) / (a * (T::ONE - a))
-    }
-}
-
-/// C = ½ (a - y)², the quadratic cost of the notes
-struct Quadratic;
-impl CostFunction for Quadratic {
-    const NAME: &'static str = "squared_error";
-    fn cost<T: Real>(a: T, y: T) -> T {
-        T::of(0.5) * (a - y) * (a - y)
-    }
-    fn gradient<T: Real>(a: T, y: T) -> T {
-        a - y
-    }
-}
-
-/// C = y ln(y / a) - y + a, half the Poisson deviance
-struct HalfPoissonDeviance;
-impl CostFunction for HalfPoissonDeviance {
-    const NAME: &'static str = "poisson";
-    fn cost<T: Real>(a: T, y: T) -> T {
-        xlogy(y, y / a) - y + a
-    }
-    fn gradient<T: Real>(a: T, y: T) -> T {
-        T::ONE - y / a
-    }
-}
-
-macro_rules! costs {
-    ($($name:ident { canonical: $canonical:expr, others: [$($other:expr),*] }),* $(,)?) => {
-        /// A cost function.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Cost { $($name),* }
-
-        impl Cost {
-            const ALL: &'static [Cost] = &[$(Cost::$name),*];
-
-            pub fn name(self) -> &'static str {
-                match self { $(Cost::$name => <$name as CostFunction>::NAME),* }
-            }
-
-            /// The output activation with which δ^L = a - y.
-            fn canonical(self) -> Output {
-                match self { $(Cost::$name => $canonical),* }
-            }
-
-            fn outputs(self) -> impl Iterator<Item = Output> {
-                let others: &[Output] = match self { $(Cost::$name => &[$($other),*]),* };
-                [self.canonical()].into_iter().chain(others.iter().copied())
-            }
-
-            /// Whether the cost of a row is that of its class's output alone.
-            pub fn is_of_class_alone(self) -> bool {
-                match self { $(Cost::$name => <$name as CostFunction>::ZERO_IS_FREE),* }
-            }
-
-            /// C of a row, or of some of its outputs, added to `sum`; not weighted.
-            pub fn add_to<T: Real>(self, sum: T, a: &[T], y: &[T]) -> T {
-                match self { $(Cost::$name => add_costs::<$name, T>(sum, a, y)),* }
-            }
-
-            /// weight ∂C/∂a
-            fn gradient<T: Real>(self, a: &[T], y: &[T], weight: T, gradient: &mut [T]) {
-                match self { $(Cost::$name => gradients::<$name, T>(a, y, weight, gradient)),* }
-            }
-        }
-    };
-}
-
-fn add_costs<C: CostFunction, T: Real>(sum: T, a: &[T], y: &[T]) -> T {
-    a.iter().zip(y).fold(sum, |sum, (&a, &y)| sum + C::cost(a, y))
-}
-
-fn gradients<C: CostFunction, T: Real>(a: &[T], y: &[T], weight: T, gradient: &mut [T]) {
-    for ((&a, &y), gradient) in a.iter().zip(y).zip(gradient) {
-        *gradient = weight * C::gradient(a, y);
-    }
-}
-
-const LOGISTIC: Output = Output::Each(Activation::Logistic);
-const IDENTITY: Output = Output::Each(Activation::Identity);
-const TANH: Output = Output::Each(Activation::Tanh);
-const EXP: Output = Output::Each(Activation::Exp);
-
-costs! {
-    CategoricalCrossEntropy { canonical: Output::Softmax, others: [] },
-    BinaryCrossEntropy { canonical: LOGISTIC, others: [] },
-    Quadratic { canonical: IDENTITY, others: [LOGISTIC, TANH, EXP] },
-    HalfPoissonDeviance { canonical: EXP, others: [] },
+/// Szegedy et al. (2016), "Rethinking the Inception architecture for computer vision", section 7.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Smoothing {
+    keep: f64,
+    share: f64,
 }
 
 impl Cost {
-    /// All pairs of cost and output activation that go together.
-    pub fn pairs() -> impl Iterator<Item = (Cost, Output)> {
-        Self::ALL.iter().flat_map(|&cost| cost.outputs().map(move |output| (cost, output)))
+    /// All pairs of a cost's name and an output activation that go together.
+    pub fn pairs() -> impl Iterator<Item = (&'static str, Output)> {
+        let all = Formula::ALL.iter();
+        all.flat_map(|&formula| formula.outputs().map(move |output| (formula.name(), output)))
     }
 
-    /// The cost that a name stands for with this output activation.
-    pub fn from_name(name: &str, output: Output) -> Result<Self, Error> {
-        if !Self::ALL.iter().any(|c| c.name() == name) {
-            let mut names: Vec<_> = Self::ALL.iter().map(|c| c.name()).collect();
+    /// The cost that a name stands for with this activation of so many outputs.
+    pub fn from_name(name: &str, output: Output, outputs: usize) -> Result<Self, Error> {
+        if !Formula::ALL.iter().any(|c| c.name() == name) {
+            let mut names: Vec<_> = Formula::ALL.iter().map(|c| c.name()).collect();
             names.dedup();
             return Err(Error::name("cost", names.into_iter(), name));
         }
-        Self::pairs().find(|(c, o)| c.name() == name && *o == output).map(|(c, _)| c).ok_or_else(
-            || Error::Pair {
+        let mut named = Formula::ALL.iter().filter(|c| c.name() == name);
+        let Some(&formula) = named.find(|c| c.outputs().any(|o| o == output)) else {
+            let pairs = Self::pairs().map(|(c, o)| format!("{c} with {}", o.name()));
+            return Err(Error::Pair {
                 cost: name.to_owned(),
                 output: output.name().to_owned(),
-                pairs: Self::pairs()
-                    .map(|(c, o)| format!("{} with {}", c.name(), o.name()))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            },
-        )
+                pairs: pairs.collect::<Vec<_>>().join(", "),
+            });
+        };
+        let default = formula.hyperparameter().map_or(0.0, |p| p.default);
+        let hyperparameters = vector_of(default, outputs, "the outputs")?;
+        Ok(Self { formula, output, hyperparameters, smoothing: None })
     }
 
-    /// BP1 for some outputs of a row, times the row's `weight`, without the factor σ'(z^L) where [`needs_derivative`]
-    /// says so: from a^L and targets into `delta`.
+    /// With this hyperparameter: one number for all outputs, or one for each.
+    pub fn with_hyperparameter(mut self, numbers: &[f64]) -> Result<Self, Error> {
+        let argument = "cost_parameter";
+        let Some(Hyperparameter { expected, allows, .. }) = self.formula.hyperparameter() else {
+            let none = format!("None for the cost {:?}, which has none", self.formula.name());
+            return Err(Error::value(argument, none, format!("{numbers:?}")));
+        };
+        if let Some(wrong) = numbers.iter().find(|p| !allows(**p)) {
+            return Err(Error::value(argument, expected, wrong));
+        }
+        match numbers {
+            [one] => self.hyperparameters.fill(*one),
+            _ if numbers.len() == self.hyperparameters.len() => {
+                self.hyperparameters.copy_from_slice(numbers);
+            }
+            _ => {
+                let expected = format!("one number, or {}", self.hyperparameters.len());
+                return Err(Error::value(argument, expected, format!("{} numbers", numbers.len())));
+            }
+        }
+        Ok(self)
+    }
+
+    /// With targets that are smoothed by `smoothing`: that much is taken from each, and shared out evenly among the classes
+    /// of a softmax, or between the two answers of each other output.
+    pub fn smoothed(mut self, smoothing: f64) -> Result<Self, Error> {
+        if !(0.0..1.0).contains(&smoothing) {
+            return Err(Error::value("label_smoothing", "at least 0 and below 1", smoothing));
+        }
+        let answers = match self.output {
+            Output::Softmax => self.hyperparameters.len() as f64,
+            Output::Each(_) => 2.0,
+        };
+        let smoothed = Smoothing { keep: 1.0 - smoothing, share: smoothing / answers };
+        self.smoothing = (smoothing > 0.0).then_some(smoothed);
+        Ok(self)
+    }
+
+    /// What the outputs are to come to for these targets of a row.
+    pub fn smooth<T: Real>(&self, y: &mut [T]) {
+        if let Some(Smoothing { keep, share }) = self.smoothing {
+            let (keep, share) = (T::of(keep), T::of(share));
+            y.iter_mut().for_each(|y| *y = *y * keep + share);
+        }
+    }
+
+    /// Whether the cost of a row is that of its class's output alone.
+    pub fn is_of_class_alone(&self) -> bool {
+        self.formula.zero_is_free() && self.smoothing.is_none()
+    }
+
+    /// C of the outputs of a row from `first` on, added to `sum`; not weighted.
+    pub fn add_to<T: Real>(&self, sum: T, first: usize, a: &[T], y: &[T]) -> T {
+        self.formula.add_to(sum, a, y, &self.hyperparameters[first..])
+    }
+
+    /// BP1 for the outputs of a row from `first` on, times the row's `weight`, without the factor σ'(z^L) where
+    /// [`needs_derivative`] says so: from a^L and targets into `delta`.
     ///
     /// [`needs_derivative`]: Cost::needs_derivative
     pub fn output_delta<T: Real>(
-        self,
-        output: Output,
+        &self,
+        first: usize,
         a: &[T],
         y: &[T],
         weight: T,
         delta: &mut [T],
     ) {
-        if self.needs_derivative(output) {
-            self.gradient(a, y, weight, delta);
+        let p = &self.hyperparameters[first..];
+        if self.needs_derivative() {
+            self.formula.gradient(a, y, p, weight, delta);
         } else {
-            for ((&a, &y), delta) in a.iter().zip(y).zip(delta) {
-                *delta = weight * (a - y);
-            }
+            self.formula.canonical_delta(a, y, p, weight, delta);
         }
     }
 
     /// Whether σ'(z^L) has still to be multiplied in: not for canonical pairs.
-    pub fn needs_derivative(self, output: Output) -> bool {
-        output != self.canonical()
+    pub fn needs_derivative(&self) -> bool {
+        self.output != self.formula.canonical()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Activation;
 
-    /// Central differences of C itself, for every cost.
+    const LOGISTIC: Output = Output::Each(Activation::Logistic);
+    const IDENTITY: Output = Output::Each(Activation::Identity);
+    const EXP: Output = Output::Each(Activation::Exp);
+
+    /// By hand: a quarter of four classes, a half of each label's two answers.
     #[test]
-    fn gradients_are_the_derivatives_of_the_costs() {
-        let h = 1e-6;
-        for &cost in Cost::ALL {
-            for (a, y) in [(0.3, 1.0), (0.7, 0.0), (0.2, 0.4), (0.9, 0.9)] {
-                let cost_at = |a: f64| cost.add_to(0.0, &[a], &[y]);
-                let numeric = (cost_at(a + h) - cost_at(a - h)) / (2.0 * h);
-                let mut exact = [0.0];
-                cost.gradient(&[a], &[y], 1.0, &mut exact);
-                assert!((numeric - exact[0]).abs() < 1e-7, "{cost:?} at a = {a}, y = {y}");
-            }
+    fn smoothed_targets_by_hand() {
+        let smooth = |output| {
+            let cost = Cost::from_name("log_loss", output, 4).unwrap().smoothed(0.2).unwrap();
+            let mut y = [0.0f64, 1.0, 0.0, 0.0];
+            cost.smooth(&mut y);
+            y.map(|y| (y * 1e6).round() / 1e6)
+        };
+        assert_eq!(smooth(Output::Softmax), [0.05, 0.85, 0.05, 0.05]);
+        assert_eq!(smooth(LOGISTIC), [0.1, 0.9, 0.1, 0.1]);
+    }
+
+    #[test]
+    fn hyperparameters_out_of_their_ranges_are_refused() {
+        let huber = || Cost::from_name("huber", IDENTITY, 3).unwrap();
+        assert!(huber().with_hyperparameter(&[1.0, 2.0, 3.0]).is_ok());
+        for wrong in [&[0.0][..], &[f64::NAN], &[f64::INFINITY], &[1.0, 2.0], &[]] {
+            assert!(huber().with_hyperparameter(wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    /// Values by hand.
-    #[test]
-    fn costs_by_hand() {
-        use std::f64::consts::LN_2;
-        assert_eq!(Quadratic::cost(0.5, 1.5), 0.5);
-        assert!((BinaryCrossEntropy::cost(0.5, 1.0) - LN_2).abs() < 1e-15);
-        assert!((CategoricalCrossEntropy::cost(0.5, 1.0) - LN_2).abs() < 1e-15);
-        assert!((HalfPoissonDeviance::cost(2.0, 1.0) - (1.0 - LN_2)).abs() < 1e-15);
-    }
-
-    #[test]
-    fn costs_of_certain_answers_are_finite() {
-        for a in [0.0f32, 1.0] {
-            for y in [0.0, 1.0] {
-                assert!(BinaryCrossEntropy::cost(a, y).is_finite());
-                assert!(CategoricalCrossEntropy::cost(a, y).is_finite());
-            }
+        let none = Cost::from_name("poisson", EXP, 3).unwrap().with_hyperparameter(&[1.0]);
+        assert!(none.unwrap_err().to_string().contains("\"poisson\", which has none"));
+        for wrong in [-0.1, 1.0, f64::NAN] {
+            assert!(huber().smoothed(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn unknown_names_and_wrong_pairs_are_refused() {
-        let unknown = Cost::from_name("hinge", LOGISTIC).unwrap_err().to_string();
+        let unknown = Cost::from_name("hinge", LOGISTIC, 1).unwrap_err().to_string();
         assert!(unknown.contains("\"hinge\"") && unknown.contains("\"poisson\""));
-        let pair = Cost::from_name("poisson", LOGISTIC).unwrap_err().to_string();
+        let pair = Cost::from_name("poisson", LOGISTIC, 1).unwrap_err().to_string();
         assert!(pair.contains("poisson with exp"));
     }
 }

@@ -269,7 +269,7 @@ pub fn sizes(sequence: &Bound<'_, PySequence>) -> PyResult<Vec<usize>> {
 }
 
 /// More layers than this are a mistake.
-const MAX_LAYERS: usize = 1 << 16;
+pub const MAX_LAYERS: usize = 1 << 16;
 
 /// A vector that is read.
 pub fn vector<'py, T: Element>(

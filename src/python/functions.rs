@@ -5,15 +5,19 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
 use super::arrays::{
-    DataArrays, InputArray, Parameters, Precision, precision, sizes, vector, vector_mut, zeros,
+    DataArrays, InputArray, MAX_LAYERS, Parameters, Precision, precision, sizes, vector,
+    vector_mut, zeros,
 };
+use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
 use super::threads::{self, Allowed};
+use crate::backprop::Masks;
 use crate::data::Input;
 use crate::error::Error;
+use crate::input_gradients::input_gradients as core_input_gradients;
 use crate::inspect::inspect;
 use crate::linalg::kernels::Real;
-use crate::network::{Activation, Network, Output};
+use crate::network::{Hidden, Network, Output};
 use crate::predict::{predict, predict_row};
 use crate::training::objective::Objective;
 
@@ -35,11 +39,11 @@ pub fn forward<'py>(
     X: &Bound<'py, PyAny>,
     coefs: &Bound<'py, PySequence>,
     intercepts: &Bound<'py, PySequence>,
-    activation: &str,
+    activation: &Bound<'py, PyAny>,
     output_activation: &str,
     n_threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
+    let names = (hidden(activation)?, Output::from_name(output_activation)?);
     let threads = threads::check(n_threads)?;
     with_precision!(precision(coefs)?, forward_as(X, coefs, intercepts, names, threads))
 }
@@ -48,7 +52,7 @@ fn forward_as<'py, T: Real + Element>(
     x: &Bound<'py, PyAny>,
     coefs: &Bound<'py, PySequence>,
     intercepts: &Bound<'py, PySequence>,
-    (hidden, output): (Activation, Output),
+    (hidden, output): (Hidden, Output),
     threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = x.py();
@@ -80,9 +84,52 @@ fn forward_as<'py, T: Real + Element>(
     Ok(out.into_any())
 }
 
+/// ∂a^L / ∂a^0 of every row; see the stub for shapes.
+#[pyfunction]
+#[pyo3(signature = (X, coefs, intercepts, *, activation, output_activation))]
+#[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
+pub fn input_gradients<'py>(
+    X: &Bound<'py, PyAny>,
+    coefs: &Bound<'py, PySequence>,
+    intercepts: &Bound<'py, PySequence>,
+    activation: &Bound<'py, PyAny>,
+    output_activation: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let names = (hidden(activation)?, Output::from_name(output_activation)?);
+    with_precision!(precision(coefs)?, input_gradients_as(X, coefs, intercepts, names))
+}
+
+fn input_gradients_as<'py, T: Real + Element>(
+    x: &Bound<'py, PyAny>,
+    coefs: &Bound<'py, PySequence>,
+    intercepts: &Bound<'py, PySequence>,
+    (hidden, output): (Hidden, Output),
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = x.py();
+    let parameters = Parameters::<T>::new(coefs, intercepts)?;
+    let (coefs, intercepts) = (parameters.coefs(), parameters.intercepts());
+    let network = Network::of_parameters(&coefs, &intercepts, hidden, output)?;
+    let x = InputArray::<T>::new(x)?;
+    let view = x.view()?;
+    view.check(&network)?;
+    let of_row = network.outputs().checked_mul(network.inputs());
+    let of_row = of_row.ok_or(Error::Memory { what: "the result" })?;
+    let out = zeros::<T>(py, [view.rows(), of_row])?;
+    let mut writable = out.try_readwrite()?;
+    let array = writable.as_slice_mut()?;
+    let mut signals = Signals::new();
+    let done = py.detach(|| {
+        let parameters = network.pack(&coefs, &intercepts)?;
+        core_input_gradients(&network, parameters.as_slice(), &view, array, || signals.stop())
+    })?;
+    signals.result(done)?;
+    drop(writable);
+    Ok(out.into_any())
+}
+
 /// Cost and penalty over all rows, and their gradient; see the stub for shapes.
 #[pyfunction]
-#[pyo3(signature = (packed, gradient, X, y, *, layer_sizes, activation, output_activation, cost, alpha=0.0, sample_weight=None, n_threads=None))]
+#[pyo3(signature = (packed, gradient, X, y, *, layer_sizes, activation, output_activation, cost, cost_parameter=None, label_smoothing=0.0, alpha=0.0, sample_weight=None, n_threads=None))]
 #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub fn loss_gradient<'py>(
@@ -91,15 +138,18 @@ pub fn loss_gradient<'py>(
     X: &Bound<'py, PyAny>,
     y: &Bound<'py, PyAny>,
     layer_sizes: &Bound<'py, PySequence>,
-    activation: &str,
+    activation: &Bound<'py, PyAny>,
     output_activation: &str,
     cost: &str,
+    cost_parameter: Option<&Bound<'py, PyAny>>,
+    label_smoothing: f64,
     alpha: f64,
     sample_weight: Option<&Bound<'py, PyAny>>,
     n_threads: Option<usize>,
 ) -> PyResult<(f64, f64)> {
     check_alpha(alpha)?;
-    let hidden = Activation::hidden(activation)?;
+    let cost = Named { name: cost, parameter: cost_parameter, label_smoothing };
+    let hidden = hidden(activation)?;
     let layer_sizes = sizes(layer_sizes)?;
     let network = Network::new(&layer_sizes, hidden, Output::from_name(output_activation)?)?;
     let threads = Allowed::of(threads::check(n_threads)?).share();
@@ -120,11 +170,11 @@ fn loss_gradient_as<'py, T: Real + Element>(
     gradient: &Bound<'py, PyAny>,
     (x, y, sample_weight): Triple<'_, 'py>,
     network: Network,
-    cost: &str,
+    cost: Named<'_, 'py>,
     alpha: f64,
     threads: usize,
 ) -> PyResult<(f64, f64)> {
-    let cost = network.cost(cost)?;
+    let cost = cost.cost(&network)?;
     let arrays = DataArrays::<T>::new(x, y, sample_weight)?;
     let data = arrays.view()?;
     data.check(&network)?;
@@ -144,7 +194,7 @@ fn loss_gradient_as<'py, T: Real + Element>(
 
 /// Every quantity of one backward pass; see the stub for the keys.
 #[pyfunction]
-#[pyo3(signature = (X, y, coefs, intercepts, *, activation, output_activation, cost, alpha=0.0, sample_weight=None))]
+#[pyo3(signature = (X, y, coefs, intercepts, *, activation, output_activation, cost, cost_parameter=None, label_smoothing=0.0, dropout=None, dropout_seed=0, alpha=0.0, sample_weight=None))]
 #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
 #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python function")]
 pub fn backprop<'py>(
@@ -152,37 +202,58 @@ pub fn backprop<'py>(
     y: &Bound<'py, PyAny>,
     coefs: &Bound<'py, PySequence>,
     intercepts: &Bound<'py, PySequence>,
-    activation: &str,
+    activation: &Bound<'py, PyAny>,
     output_activation: &str,
     cost: &str,
+    cost_parameter: Option<&Bound<'py, PyAny>>,
+    label_smoothing: f64,
+    dropout: Option<&Bound<'py, PyAny>>,
+    dropout_seed: u64,
     alpha: f64,
     sample_weight: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     check_alpha(alpha)?;
-    let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
+    let cost = Named { name: cost, parameter: cost_parameter, label_smoothing };
+    let dropout = dropout.map(|rates| numbers("dropout", rates, MAX_LAYERS)).transpose()?;
+    let settings = Settings { cost, dropout, dropout_seed, alpha };
+    let names = (hidden(activation)?, Output::from_name(output_activation)?);
     let data = (X, y, sample_weight);
-    with_precision!(precision(coefs)?, backprop_as(data, coefs, intercepts, names, cost, alpha))
+    with_precision!(precision(coefs)?, backprop_as(data, coefs, intercepts, names, settings))
+}
+
+/// What a backward pass is to know beside the network and the rows.
+struct Settings<'a, 'py> {
+    cost: Named<'a, 'py>,
+    dropout: Option<Vec<f64>>,
+    dropout_seed: u64,
+    alpha: f64,
 }
 
 fn backprop_as<'py, T: Real + Element>(
     (x, y, sample_weight): Triple<'_, 'py>,
     coefs: &Bound<'py, PySequence>,
     intercepts: &Bound<'py, PySequence>,
-    (hidden, output): (Activation, Output),
-    cost: &str,
-    alpha: f64,
+    (hidden, output): (Hidden, Output),
+    Settings { cost, dropout, dropout_seed, alpha }: Settings<'_, 'py>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = x.py();
     let parameters = Parameters::<T>::new(coefs, intercepts)?;
     let (coefs, intercepts) = (parameters.coefs(), parameters.intercepts());
-    let network = Network::of_parameters(&coefs, &intercepts, hidden, output)?;
-    let cost = network.cost(cost)?;
+    let mut network = Network::of_parameters(&coefs, &intercepts, hidden, output)?;
+    let cost = cost.cost(&network)?;
+    let masks = match dropout {
+        None => Masks::NONE,
+        Some(rates) => {
+            network.set_dropout(rates)?;
+            Masks::new(dropout_seed, 0, 1.0)
+        }
+    };
     let arrays = DataArrays::<T>::new(x, y, sample_weight)?;
     let data = arrays.view()?;
     let mut signals = Signals::new();
     let found = py.detach(|| {
         let parameters = network.pack(&coefs, &intercepts)?;
-        inspect(&network, parameters.as_slice(), cost, alpha, &data, || signals.stop())
+        inspect(&network, parameters.as_slice(), &cost, alpha, &data, masks, || signals.stop())
     })?;
     let found = signals.result(found)?;
     let result = PyDict::new(py);

@@ -6,6 +6,7 @@ mod arrays;
 mod errors;
 mod files;
 mod functions;
+mod network;
 mod signals;
 mod threads;
 mod trainer;
@@ -27,9 +28,9 @@ fn kernel() -> &'static str {
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let hidden = Activation::ALL.iter().filter(|a| a.is_hidden()).map(|a| a.name());
-    let mut costs: Vec<_> = Cost::pairs().map(|(cost, _)| cost.name()).collect();
+    let pairs: Vec<_> = Cost::pairs().map(|(cost, output)| (cost, output.name())).collect();
+    let mut costs: Vec<_> = pairs.iter().map(|pair| pair.0).collect();
     costs.dedup();
-    let pairs: Vec<_> = Cost::pairs().map(|(c, o)| (c.name(), o.name())).collect();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ACTIVATIONS", PyTuple::new(py, hidden.collect::<Vec<_>>())?)?;
     module.add(
@@ -43,6 +44,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::forward, module)?)?;
     module.add_function(wrap_pyfunction!(functions::loss_gradient, module)?)?;
     module.add_function(wrap_pyfunction!(functions::backprop, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::input_gradients, module)?)?;
     module.add_function(wrap_pyfunction!(files::write_model, module)?)?;
     module.add_function(wrap_pyfunction!(files::read_model, module)?)?;
     module.add_function(wrap_pyfunction!(threads::get_num_threads, module)?)?;

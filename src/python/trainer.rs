@@ -7,12 +7,15 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
-use super::arrays::{DataArrays, InputArray, Parameters, Precision, order, precision, zeros};
+use super::arrays::{
+    DataArrays, InputArray, MAX_LAYERS, Parameters, Precision, order, precision, zeros,
+};
+use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
 use super::threads::{self, Allowed};
 use crate::error::Error;
 use crate::linalg::kernels::Real;
-use crate::network::{Activation, Network, Output};
+use crate::network::{Hidden, Network, Output};
 use crate::predict::{mean_cost, predict};
 use crate::training::compute;
 use crate::training::optimizer::Optimizer;
@@ -43,14 +46,18 @@ pub struct Trainer {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (coefs, intercepts, *, activation, output_activation, cost, alpha=0.0, optimizer="sgd", learning_rate=0.001, hyperparameters=None, state=None, n_threads=None, compute=None))]
+    #[pyo3(signature = (coefs, intercepts, *, activation, output_activation, cost, cost_parameter=None, label_smoothing=0.0, dropout=None, dropout_seed=0, alpha=0.0, optimizer="sgd", learning_rate=0.001, hyperparameters=None, state=None, n_threads=None, compute=None))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
     fn new(
         coefs: &Bound<'_, PySequence>,
         intercepts: &Bound<'_, PySequence>,
-        activation: &str,
+        activation: &Bound<'_, PyAny>,
         output_activation: &str,
         cost: &str,
+        cost_parameter: Option<&Bound<'_, PyAny>>,
+        label_smoothing: f64,
+        dropout: Option<&Bound<'_, PyAny>>,
+        dropout_seed: u64,
         alpha: f64,
         optimizer: &str,
         learning_rate: f64,
@@ -59,9 +66,21 @@ impl Trainer {
         n_threads: Option<usize>,
         compute: Option<&str>,
     ) -> PyResult<Self> {
-        let names = (Activation::hidden(activation)?, Output::from_name(output_activation)?);
+        let names = (hidden(activation)?, Output::from_name(output_activation)?);
+        let cost = Named { name: cost, parameter: cost_parameter, label_smoothing };
+        let dropout = dropout.map(|rates| numbers("dropout", rates, MAX_LAYERS)).transpose()?;
         let optimizer = Optimizer::from_name(optimizer, &hyperparameters.unwrap_or_default())?;
-        let settings = Settings { names, cost, alpha, optimizer, learning_rate, state, compute };
+        let settings = Settings {
+            names,
+            cost,
+            dropout,
+            dropout_seed,
+            alpha,
+            optimizer,
+            learning_rate,
+            state,
+            compute,
+        };
         let inner = match precision(coefs)? {
             Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
             Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
@@ -72,6 +91,16 @@ impl Trainer {
     #[getter]
     fn learning_rate(&self) -> f64 {
         either!(&self.inner, trainer => trainer.learning_rate)
+    }
+
+    #[getter]
+    fn dropout_seed(&self) -> u64 {
+        either!(&self.inner, trainer => trainer.dropout_seed)
+    }
+
+    #[setter]
+    fn set_dropout_seed(&mut self, value: u64) {
+        either!(&mut self.inner, trainer => trainer.dropout_seed = value);
     }
 
     #[setter]
@@ -182,8 +211,10 @@ fn output<'py, T: Real + Element>(
 
 /// Everything a trainer is made from but the arrays.
 struct Settings<'a, 'py> {
-    names: (Activation, Output),
-    cost: &'a str,
+    names: (Hidden, Output),
+    cost: Named<'a, 'py>,
+    dropout: Option<Vec<f64>>,
+    dropout_seed: u64,
     alpha: f64,
     optimizer: Optimizer,
     learning_rate: f64,
@@ -200,13 +231,17 @@ impl Settings<'_, '_> {
         let isa = compute::isa::<T>(self.compute)?;
         let arrays = Parameters::<T>::new(coefs, intercepts)?;
         let (coefs, intercepts) = (arrays.coefs(), arrays.intercepts());
-        let (hidden, output) = self.names;
-        let network = Network::of_parameters(&coefs, &intercepts, hidden, output)?;
-        let cost = network.cost(self.cost)?;
+        let (hidden, output) = &self.names;
+        let network = Network::of_parameters(&coefs, &intercepts, hidden.clone(), *output)?;
+        let cost = self.cost.cost(&network)?;
         let parameters = network.pack(&coefs, &intercepts)?;
         let (alpha, rate) = (self.alpha, self.learning_rate);
         let mut trainer = CoreTrainer::new(network, parameters, cost, alpha, self.optimizer, rate)?;
         trainer.set_isa(isa);
+        if let Some(rates) = &self.dropout {
+            trainer.set_dropout(rates.clone())?;
+        }
+        trainer.dropout_seed = self.dropout_seed;
         if let Some(state) = self.state {
             restore(&mut trainer, self.optimizer, state)?;
         }
@@ -236,7 +271,8 @@ fn restore<T: Real + Element>(
         let coefs = list.get_slice(0, depth)?;
         let arrays = Parameters::<T>::new(&coefs, &list.get_slice(depth, 2 * depth)?)?;
         let (coefs, intercepts) = (arrays.coefs(), arrays.intercepts());
-        let of_state = Network::of_parameters(&coefs, &intercepts, network.hidden, network.output)?;
+        let hidden = Hidden::Each(network.hidden.clone());
+        let of_state = Network::of_parameters(&coefs, &intercepts, hidden, network.output)?;
         if of_state.sizes() != network.sizes() {
             let message = format!(
                 "state[{name:?}] must be of layers {:?}; got {:?}",

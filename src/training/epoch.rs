@@ -45,7 +45,8 @@ impl<T: Real> Trainer<T> {
         let batch_size = batch_size.min(all.len());
         let at_once = rows_at_once(&self.network, batch_size);
         let parameters = self.parameters.as_slice();
-        let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
+        let layouts =
+            layouts(&self.network, parameters, self.isa, &data.x, all, at_once, self.masks())?;
         let threads = useful_threads(&self.network, &layouts, at_once, allowed);
         self.start_squares()?;
         let for_neurons = by_neurons::threads(self, &layouts, batch_size, allowed);
@@ -107,7 +108,7 @@ impl<T: Real> Trainer<T> {
         let penalty = self.penalty(weight);
         let update = Some(self.next_update(weight));
         let network = &self.network;
-        let pass = Pass { network, isa: self.isa, cost: self.cost, data };
+        let pass = Pass { network, isa: self.isa, cost: &self.cost, data, masks: self.masks() };
         let parameters = &mut Share {
             state: self.state.each_mut().map(Aligned::as_mut_slice),
             gradient: self.gradient.as_mut_slice(),

@@ -1,7 +1,7 @@
 //! Cost and gradient over a whole data set, for optimizers that look at all of it.
 
 use crate::allocate::vector_of;
-use crate::backprop::layouts;
+use crate::backprop::{Masks, layouts};
 use crate::data::{Data, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, dispatch};
@@ -77,9 +77,16 @@ impl<T: Real> Objective<T> {
         );
         let at_once = rows_at_once(&self.network, rows);
         let parameters = self.parameters.as_slice();
-        let layouts = layouts(&self.network, parameters, self.isa, &data.x, all, at_once)?;
+        let layouts =
+            layouts(&self.network, parameters, self.isa, &data.x, all, at_once, Masks::NONE)?;
         let threads = useful_threads(&self.network, &layouts, at_once, threads);
-        let pass = Pass { network: &self.network, isa: self.isa, cost: self.cost, data };
+        let pass = Pass {
+            network: &self.network,
+            isa: self.isa,
+            cost: &self.cost,
+            data,
+            masks: Masks::NONE,
+        };
 
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.

@@ -1,6 +1,6 @@
 //! Forward, backward, BP3 and BP4 over some rows, in one thread.
 
-use crate::backprop::{Workspace, backward, forward};
+use crate::backprop::{Masks, Workspace, backward, forward};
 use crate::data::{Ahead, Data, Rows};
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::network::{Cost, Network};
@@ -11,8 +11,10 @@ use crate::training::gradient_step::{GradientStep, Share, Step};
 pub struct Pass<'a, 'd, T> {
     pub network: &'a Network,
     pub isa: Isa,
-    pub cost: Cost,
+    pub cost: &'a Cost,
     pub data: &'a Data<'d, T>,
+    /// What the batch drops.
+    pub masks: Masks,
 }
 
 impl<T: Real> Pass<'_, '_, T> {
@@ -32,8 +34,8 @@ impl<T: Real> Pass<'_, '_, T> {
             }
             return 0.0;
         }
-        let Pass { network, isa, cost, data } = *self;
-        forward(network, parameters, isa, &data.x, rows, workspace);
+        let Pass { network, isa, cost, data, masks } = *self;
+        forward(network, parameters, isa, &data.x, rows, masks, workspace);
         backward(network, parameters, isa, cost, data, rows, workspace);
         let share = &mut Share { gradient: sums, ..Share::of_all(network, &mut []) };
         let step = Step { accumulate, update: None };

@@ -1,6 +1,7 @@
 //! A network in training: its parameters, the optimizer's state, and room for the work.
 
 use crate::allocate::vector_of;
+use crate::backprop::Masks;
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::linalg::memory::panels::{Aligned, WIDTH};
@@ -26,6 +27,8 @@ pub enum Epoch {
 pub struct Trainer<T> {
     pub(super) network: Network,
     pub(super) cost: Cost,
+    /// Where the masks of dropout come from.
+    pub dropout_seed: u64,
     pub(super) alpha: f64,
     pub(super) optimizer: Optimizer,
     /// The step size, before Adam's correction of its bias.
@@ -66,6 +69,7 @@ impl<T: Real> Trainer<T> {
             squares: Vec::new(),
             network,
             cost,
+            dropout_seed: 0,
             alpha,
             optimizer,
             learning_rate,
@@ -85,12 +89,22 @@ impl<T: Real> Trainer<T> {
         self.other_workspaces = Workspaces::none();
     }
 
+    /// Drop neurons with these rates, one for each hidden layer.
+    pub fn set_dropout(&mut self, rates: Vec<f64>) -> Result<(), Error> {
+        self.network.set_dropout(rates)
+    }
+
+    /// What the next update drops.
+    pub(super) fn masks(&self) -> Masks {
+        Masks::new(self.dropout_seed, self.updates, 1.0)
+    }
+
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    pub fn cost(&self) -> Cost {
-        self.cost
+    pub fn cost(&self) -> &Cost {
+        &self.cost
     }
 
     pub fn parameters(&self) -> &[T] {

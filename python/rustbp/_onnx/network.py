@@ -5,13 +5,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rustbp import _quantiles
 from rustbp._labels import divides, is_sure
 from rustbp._onnx.forms import FORMS, Form
 from rustbp._onnx.nodes import Nodes
+from rustbp._training.network import activations_of
 
 
 def add_regressor(g: Nodes, X: str, model: Any, output: str) -> None:
-    g.add("Identity", _forward(g, X, model), output=output)
+    a = _forward(g, X, model)
+    quantiles = _quantiles.of(model)
+    if quantiles is not None:
+        a = _in_order(g, a, quantiles)
+    g.add("Identity", a, output=output)
+
+
+def _in_order(g: Nodes, a: str, quantiles: NDArray[Any]) -> str:
+    """Each row sorted, by comparing neighbours, and dealt out so that the larger quantile gets the larger number."""
+    n = len(quantiles)
+    columns = [g.add("Gather", a, g.constant(np.array([j])), axis=1) for j in range(n)]
+    for round_ in range(n):
+        for j in range(round_ % 2, n - 1, 2):
+            pair = columns[j : j + 2]
+            columns[j : j + 2] = g.add("Min", *pair), g.add("Max", *pair)
+    ranks = _quantiles.ranks(quantiles)
+    return g.add("Concat", *(columns[rank] for rank in ranks), axis=1)
 
 
 def add_classifier(
@@ -60,10 +78,7 @@ def labels(classes: NDArray[Any]) -> NDArray[Any]:
 
 def _forward(g: Nodes, a: str, model: Any) -> str:
     """a^L for the rows a^0."""
-    n_hidden = len(model.coefs_) - 1
-    names = model.activation
-    hidden = [names] * n_hidden if isinstance(names, str) else list(names)
-    forms = [_form(name) for name in [*hidden, model.out_activation_]]
+    forms = [_form(name) for name in activations_of(model)]
     for form, coef, intercept in zip(forms, model.coefs_, model.intercepts_, strict=True):
         w, b = (g.constant(np.asarray(array, dtype=g.dtype)) for array in (coef, intercept))
         a = form(g, g.add("Gemm", a, w, b))

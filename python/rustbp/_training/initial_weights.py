@@ -68,14 +68,18 @@ def draw(
     layer_sizes: Sequence[int],
     *,
     scheme: str,
-    activation: str,
+    activation: str | Sequence[str],
     dtype: Any,
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     """Weights and biases of every layer, first to last, each layer's weights before its biases."""
-    # Saturating logistic units want a third of the variance: the factor scikit-learn uses.
-    gain = 2.0 if activation == "logistic" else 6.0
+    n_hidden = len(layer_sizes) - 2
+    names = [activation] * n_hidden if isinstance(activation, str) else [*activation]
+    # The output layer takes the factor of the last hidden one, as in scikit-learn.
+    names.append(activation if isinstance(activation, str) else (names or ["identity"])[-1])
     coefs, intercepts = [], []
-    for fan_in, fan_out in pairwise(layer_sizes):
+    for name, (fan_in, fan_out) in zip(names, pairwise(layer_sizes), strict=True):
+        # Saturating logistic units want a third of the variance: the factor scikit-learn uses.
+        gain = 2.0 if name == "logistic" else 6.0
         coef, intercept = INIT[scheme](rng, fan_in, fan_out, gain)
         coefs.append(coef.astype(dtype, copy=False))
         intercepts.append(intercept.astype(dtype, copy=False))

@@ -6,6 +6,7 @@ import numpy as np
 
 from rustbp._arrays import Rows
 from rustbp._training import threads
+from rustbp._training.network import dropout_of, network_of
 from rustbp._warn import warn
 
 
@@ -42,22 +43,26 @@ class MiniBatches:
         self.order = index
         self._batch_size = _batch_size(model.batch_size, self.n_rows)
         self.n_batches = -(-self.n_rows // self._batch_size)
+        self._dropout = dropout_of(model, len(model.coefs_) - 1)
+        self._source = model._random_state
         self.trainer = model._optimizer.trainer(
             model.coefs_,
             model.intercepts_,
-            activation=model.activation,
-            output_activation=model.out_activation_,
-            cost=model.loss,
+            **network_of(model),
+            dropout=self._dropout,
             alpha=float(model.alpha),
             n_threads=threads.allowed(model.n_threads),
             compute=model.compute,
         )
 
     def shuffle(self) -> None:
-        """Put the rows in the order of the next epoch."""
+        """Put the rows in the order of the next epoch, and draw what it drops."""
         if self._random_state is not None:
             # Shuffling the previous order draws, and gives, what scikit-learn's shuffle of it does.
             self._random_state.shuffle(self.order)
+        if self._dropout is not None:
+            # Of each epoch, so that a fit that was cut short goes on as if it had not been.
+            self.trainer.dropout_seed = int(self._source.randint(2**31 - 1))
 
     def epoch(self, step: float) -> tuple[float, float]:
         """Train on each row once with this step size; returns the mean cost and the penalty."""

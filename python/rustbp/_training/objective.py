@@ -7,15 +7,7 @@ from numpy.typing import NDArray
 
 from rustbp import _core
 from rustbp._arrays import Rows
-
-
-def network_of(model: Any) -> dict[str, str]:
-    """What the core calls the activations and the cost of ``model``."""
-    return {
-        "activation": model.activation,
-        "output_activation": model.out_activation_,
-        "cost": model.loss,
-    }
+from rustbp._training.network import network_of
 
 
 class Objective:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rustbp._sigma import is_flat
+from rustbp._training.network import activations_of
 from rustbp.display._base import PLAIN, SATURATED, Display, require_fitted
 from rustbp.hidden import hidden_activations, weighted_inputs
 
@@ -224,7 +225,8 @@ class ActivationsDisplay(Display):
         layers = range(1, n_hidden + 1)
         activations = [hidden_activations(estimator, X, layer) for layer in layers]
         weighted = [weighted_inputs(estimator, X, layer) for layer in layers]
-        saturated = [is_flat(estimator.activation, z) for z in weighted]
+        names = activations_of(estimator)[:-1]
+        saturated = [is_flat(name, z) for name, z in zip(names, weighted, strict=True)]
         return cls(activations, saturated).plot(bins=bins, ax=ax)
 
     def plot(self, ax: Any = None, *, bins: int = 40) -> Self:

@@ -72,7 +72,7 @@ impl<T: Real> Kernel<T> for Keep<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backprop::NOTHING;
+    use crate::backprop::nothing;
     use crate::linalg::dense::{Layer, Scratch, affine, outer, transposed};
     use crate::linalg::kernels::bfloat16_model::{self as model, rounded};
     use crate::linalg::memory::panels::{WIDTH, panel_cols, panel_count};
@@ -274,9 +274,9 @@ mod tests {
                 let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
                 let mut scratch = Scratch::new(isa, m, k, n).unwrap();
                 let mut z = Panels::zeros(m, n).unwrap();
-                affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
+                affine(isa, &a, layer, &mut scratch, &mut z, nothing());
                 let mut back = Panels::zeros(m, k).unwrap();
-                transposed(isa, &delta, layer, &mut scratch, &mut back, NOTHING);
+                transposed(isa, &delta, layer, &mut scratch, &mut back, nothing());
                 for i in 0..m {
                     for j in 0..n {
                         let sum = expected(data[at(k, j)], k, |p| a.get(i, p), |p| data[at(p, j)]);
@@ -327,7 +327,7 @@ mod tests {
             let layer = Layer { fan_in: 3, fan_out: 1, first: 0, data: &data };
             let mut scratch = Scratch::new(isa, 2, 3, 1).unwrap();
             let mut z = Panels::zeros(2, 1).unwrap();
-            affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
+            affine(isa, &a, layer, &mut scratch, &mut z, nothing());
             assert_eq!((z.get(0, 0), z.get(1, 0)), (8.0, 8.0));
         }
     }

@@ -1,5 +1,5 @@
 use super::{Layer, Scratch, affine, column_sums, outer, transposed};
-use crate::backprop::NOTHING;
+use crate::backprop::nothing;
 use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
 use crate::linalg::memory::panels::{Panels, WIDTH, panel_cols, panel_count};
 
@@ -62,10 +62,10 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
     let a = matrix::<T>(m, k, 1);
     let mut z = Panels::zeros(m, n).unwrap();
     let mut scratch = Scratch::new(isa, m, k, n).unwrap();
-    affine(isa, &a, layer, &mut scratch, &mut z, NOTHING);
+    affine(isa, &a, layer, &mut scratch, &mut z, nothing());
     let delta = matrix::<T>(m, n, 2);
     let mut back = Panels::zeros(m, k).unwrap();
-    transposed(isa, &delta, layer, &mut scratch, &mut back, NOTHING);
+    transposed(isa, &delta, layer, &mut scratch, &mut back, nothing());
     for i in 0..m {
         for j in 0..n {
             let products = (0..k).map(|p| number(i, p, 1) * number(p, j, 3));

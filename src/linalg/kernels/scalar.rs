@@ -36,6 +36,14 @@ pub trait Scalar:
     const EXP_MAX: Self;
     /// tanh(x) rounds to 1 from here on.
     const TANH_ONE: Self;
+    /// Taylor coefficients 1/(2k + 1) of artanh(s)/s in s², as many as |s| <= 1/3 needs.
+    const ARTANH_SERIES: &'static [Self];
+    /// P of [`normal`](crate::linalg::kernels::math::normal()), by interpolation at Chebyshev's nodes.
+    const NORMAL_SERIES: &'static [Self];
+    /// Adding it rounds to so few digits that the square of the result is exact.
+    const SQUARE_ROUNDER: Self;
+    /// The standard normal distribution is 0 or 1 beyond.
+    const NORMAL_MAX: Self;
 
     fn of(x: f64) -> Self;
     fn as_f64(self) -> f64;
@@ -53,6 +61,33 @@ impl Scalar for f32 {
     const EXP_MIN: f32 = -104.0;
     const EXP_MAX: f32 = 89.0;
     const TANH_ONE: f32 = 9.5;
+    const ARTANH_SERIES: &'static [f32] = &[
+        1.0,
+        1.0 / 3.0,
+        1.0 / 5.0,
+        1.0 / 7.0,
+        1.0 / 9.0,
+        1.0 / 11.0,
+        1.0 / 13.0,
+        1.0 / 15.0,
+        1.0 / 17.0,
+    ];
+    const NORMAL_SERIES: &'static [f32] = &[
+        0.188_821_29,
+        0.151_974_16,
+        0.096_784_346,
+        0.046_630_498,
+        0.015_099_161,
+        0.001_884_672_2,
+        -0.000_869_985_7,
+        -0.000_406_061_9,
+        3.341_010_6e-05,
+        5.444_276_8e-05,
+        -4.314_980_8e-07,
+        -5.494_761e-06,
+    ];
+    const SQUARE_ROUNDER: f32 = 12_582_912.0 / 128.0;
+    const NORMAL_MAX: f32 = 14.5;
 
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "rounding is what it is for")]
@@ -90,6 +125,53 @@ impl Scalar for f64 {
     const EXP_MIN: f64 = -746.0;
     const EXP_MAX: f64 = 710.0;
     const TANH_ONE: f64 = 20.0;
+    const ARTANH_SERIES: &'static [f64] = &[
+        1.0,
+        1.0 / 3.0,
+        1.0 / 5.0,
+        1.0 / 7.0,
+        1.0 / 9.0,
+        1.0 / 11.0,
+        1.0 / 13.0,
+        1.0 / 15.0,
+        1.0 / 17.0,
+        1.0 / 19.0,
+        1.0 / 21.0,
+        1.0 / 23.0,
+        1.0 / 25.0,
+        1.0 / 27.0,
+        1.0 / 29.0,
+        1.0 / 31.0,
+        1.0 / 33.0,
+    ];
+    const NORMAL_SERIES: &'static [f64] = &[
+        0.188_821_282_603_937_85,
+        0.151_974_160_492_973_02,
+        0.096_784_350_185_556_73,
+        0.046_630_464_489_912_94,
+        0.015_099_143_722_587_02,
+        0.001_885_047_241_749_155_8,
+        -0.000_869_923_089_112_694_4,
+        -0.000_407_704_615_694_742_2,
+        3.333_605_188_788_428e-05,
+        5.777_374_668_713_712e-05,
+        -4.769_171_283_300_536e-07,
+        -8.786_247_032_900_86e-06,
+        1.786_450_648_048_275_4e-07,
+        1.480_322_355_528_757e-06,
+        -1.562_285_420_225_164_9e-07,
+        -2.560_592_247_141_351e-07,
+        6.617_114_031_617_589e-08,
+        3.979_109_847_948_726e-08,
+        -1.968_673_607_617_709_6e-08,
+        -4.354_781_294_864_728_5e-09,
+        4.012_985_628_570_631e-09,
+        1.044_370_963_108_356_9e-10,
+        -4.214_620_484_319_719e-10,
+        3.734_119_877_488_757_6e-11,
+    ];
+    const SQUARE_ROUNDER: f64 = 6_755_399_441_055_744.0 / 1_048_576.0;
+    const NORMAL_MAX: f64 = 39.0;
 
     #[inline(always)]
     fn of(x: f64) -> f64 {

@@ -263,7 +263,7 @@ impl<V: Vector> Tiles for OuterTiles<'_, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backprop::NOTHING;
+    use crate::backprop::nothing;
     use crate::linalg::dense::{self, Scratch};
     use crate::linalg::memory::panels::panel_count;
 
@@ -312,8 +312,8 @@ mod tests {
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
         let mut scratch = Scratch::new(isa, rows, cols, neurons).unwrap();
-        dense::affine(isa, &a, layer, &mut scratch, &mut z[0], NOTHING);
-        affine(isa, x, layer, &mut z[1], NOTHING);
+        dense::affine(isa, &a, layer, &mut scratch, &mut z[0], nothing());
+        affine(isa, x, layer, &mut z[1], nothing());
         for i in 0..rows {
             for n in 0..neurons {
                 assert!(z[0].get(i, n) == z[1].get(i, n), "{case}");

@@ -230,7 +230,7 @@ pub fn outer<V: Vector>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backprop::NOTHING;
+    use crate::backprop::nothing;
     use crate::linalg::dense;
     use crate::linalg::zeros::entries::Entries;
     use crate::linalg::zeros::masks::{Masked, Masks};
@@ -305,7 +305,7 @@ mod tests {
         }
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = Panels::zeros(rows, neurons).unwrap();
-        affine(isa, x, layer, &mut z, NOTHING);
+        affine(isa, x, layer, &mut z, nothing());
         let mut delta = Panels::zeros(rows, neurons).unwrap();
         for i in 0..rows {
             for n in 0..neurons {
@@ -372,8 +372,8 @@ mod tests {
             }
             let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
             let mut scratch = dense::Scratch::new(isa, rows, cols, neurons).unwrap();
-            dense::affine(isa, &dense, layer, &mut scratch, &mut z[0], NOTHING);
-            affine(isa, &x, layer, &mut z[1], NOTHING);
+            dense::affine(isa, &dense, layer, &mut scratch, &mut z[0], nothing());
+            affine(isa, &x, layer, &mut z[1], nothing());
             for i in 0..rows {
                 for n in 0..neurons {
                     assert_eq!(z[0].get(i, n).to_bits(), z[1].get(i, n).to_bits(), "{isa:?}");

@@ -113,7 +113,7 @@ fn meet<T: Real>(
     update: Option<(Update<T>, Scale<T>)>,
     neurons: &NeuronShares,
 ) {
-    let (network, isa) = (&trainer.network, trainer.isa);
+    let (network, isa, masks) = (&trainer.network, trainer.isa, trainer.masks());
     let mut shares =
         neurons.cut(network, &mut trainer.parameters, &mut trainer.state, &mut trainer.squares);
     let parts = shares.iter_mut().zip(&mut trainer.workspaces.each).zip(&neurons.panels);
@@ -129,7 +129,7 @@ fn meet<T: Real>(
             take_in(isa, &data.x, rows, workspace);
             let (fan_in, fan_out) = (network.sizes()[0], network.sizes()[1]);
             let layer = Layer { fan_in, fan_out, first: panels.start, data: &*share.parameters };
-            activations(1, network, layer, isa, workspace);
+            activations(1, network, layer, isa, masks, workspace);
         }
     });
 }
@@ -142,18 +142,22 @@ fn rest_of_batch<T: Real>(
     update: (Update<T>, Scale<T>),
     neurons: &NeuronShares,
 ) -> f64 {
-    let (network, isa) = (&trainer.network, trainer.isa);
+    let (network, isa, masks) = (&trainer.network, trainer.isa, trainer.masks());
     let Some((leader, members)) = trainer.workspaces.each.split_first_mut() else {
         return 0.0;
     };
     for (member, panels) in members.iter().zip(&neurons.panels[1..]) {
         for panel in panels.clone() {
             leader.a[1].panel_mut(panel).copy_from_slice(member.a[1].panel(panel));
+            let kept = leader.derivative.first_mut().zip(member.derivative.first());
+            if let Some((Some(to), Some(from))) = kept {
+                to.panel_mut(panel).copy_from_slice(from.panel(panel));
+            }
         }
     }
     let parameters = trainer.parameters.as_slice();
-    forward_from(2, network, parameters, isa, leader);
-    backward(network, parameters, isa, trainer.cost, data, batch, leader);
+    forward_from(2, network, parameters, isa, masks, leader);
+    backward(network, parameters, isa, &trainer.cost, data, batch, leader);
     for (member, panels) in members.iter_mut().zip(&neurons.panels[1..]) {
         for panel in panels.clone() {
             member.delta[0].panel_mut(panel).copy_from_slice(leader.delta[0].panel(panel));

@@ -42,7 +42,8 @@ pub fn batch<T: Real>(
             return None;
         }
         let rows = all.slice(done, at_once.min(all.len() - done));
-        pass.first_round(team, parameters.parameters, rows, workspaces);
+        let masks = pass.masks.from_row(done);
+        Pass { masks, ..pass }.first_round(team, parameters.parameters, rows, workspaces);
         cost += workspaces.cost();
         let accumulate = done > 0;
         done += rows.len();
@@ -73,8 +74,9 @@ impl<T: Real> Pass<'_, '_, T> {
             // Its own time: a thread that has just been started, or woken, is not slow.
             let start = Instant::now();
             let own = shares.of(thread);
-            let Pass { network, isa, cost, data } = *self;
-            forward(network, parameters, isa, &data.x, own, workspace);
+            let Pass { network, isa, cost, data, masks } = *self;
+            let masks = masks.from_row(shares.start(thread));
+            forward(network, parameters, isa, &data.x, own, masks, workspace);
             backward(network, parameters, isa, cost, data, own, workspace);
             workspace.seconds = start.elapsed().as_secs_f64();
         });

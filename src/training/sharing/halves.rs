@@ -60,9 +60,10 @@ pub(in crate::training) fn batch<T: Real>(
     }
     let penalty = trainer.penalty(weight);
     let update = trainer.next_update(weight);
+    let masks = trainer.masks();
 
     let network = &trainer.network;
-    let pass = Pass { network, isa: trainer.isa, cost: trainer.cost, data };
+    let pass = Pass { network, isa: trainer.isa, cost: &trainer.cost, data, masks };
     let parameters = trainer.parameters.as_slice();
     let (first, second) = trainer.gradient.as_mut_slice().split_at_mut(network.packed_len());
     let [one, other] = trainer.workspaces.each.as_mut_slice() else {
@@ -72,7 +73,8 @@ pub(in crate::training) fn batch<T: Real>(
     let mut halves = [(one, &mut *first, 0.0), (other, &mut *second, 0.0)];
     team.each(&mut halves, |thread, (workspace, sums, cost)| {
         let rows = [batch, next].map(|batch| half_of(batch, thread));
-        *cost = pass.gradient(parameters, rows, workspace, sums, false);
+        let masks = masks.from_row(if thread == 0 { 0 } else { half(batch.len()) });
+        *cost = Pass { masks, ..pass }.gradient(parameters, rows, workspace, sums, false);
     });
     let cost: f64 = halves.iter().map(|(_, _, cost)| cost).sum();
 

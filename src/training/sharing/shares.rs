@@ -27,6 +27,11 @@ impl<'a> RowShares<'a> {
         self.rows.slice(start, end - start)
     }
 
+    /// Where the rows of a thread begin.
+    pub fn start(&self, thread: usize) -> usize {
+        self.end(thread)
+    }
+
     /// Where the rows of the first `threads` threads end.
     #[allow(
         clippy::cast_possible_truncation,
