@@ -15,7 +15,7 @@ RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml $(shell find src)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test torture test-rust test-python check check-rust check-python check-stub check-types check-workflows wheels \
+.PHONY: help build demo test torture sanitize test-rust test-python check check-rust check-python check-stub check-types check-workflows wheels \
 	test-wheel licenses bench clean tools
 
 help:  ## show this list
@@ -35,11 +35,10 @@ test-python: $(VENV)/.done-build $(VENV)/.done-group-test  ## pytest; ARGS="-k d
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 torture: $(VENV)/.done-build $(VENV)/.done-group-test  ## the long forms of the tests for docs/reliability.md (a quarter of an hour)
-	$(BIN)/python tests/torture/format.py
-	set -e; for script in interrupts leaks native_calls processes same_result; do \
-	  $(BIN)/python tests/torture/$$script.py --full; done
-	cargo test --release --no-default-features --lib -- --ignored
-	FORMAT_FILES=200000 cargo test --release --no-default-features --test format_memory
+	$(BIN)/python tests/torture/all.py
+
+sanitize: $(VENV)/.done-build $(VENV)/.done-group-test  ## AddressSanitizer, ThreadSanitizer and Miri; needs a nightly toolchain
+	$(BIN)/python tests/torture/sanitize.py
 
 check: check-rust check-python check-stub check-types check-workflows  ## formatting, lints, the stub, types, the workflows
 

@@ -33,7 +33,9 @@ pub fn inspect<T: Real>(
     masks: Masks,
     mut stop: impl FnMut() -> bool,
 ) -> Result<Option<Inspection<T>>, Error> {
-    data.check(network)?;
+    if data.check(network, &mut stop)?.is_none() {
+        return Ok(None);
+    }
     let isa = Isa::best();
 
     let n = data.x.rows();

@@ -8,7 +8,7 @@ use crate::allocate::vector_of;
 use crate::backprop::{Masks, Workspace, forward, layouts};
 use crate::data::{Data, Input, Rows, work_per_row};
 use crate::error::Error;
-use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
+use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, denormals, dispatch};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
 use crate::network::activation::softmax;
@@ -68,6 +68,7 @@ pub fn predict<T: Real>(
             parts.push(Part { first: i * own_rows, out, workspace, stop: stop.take() });
         }
         team.each(&mut parts, |_, Part { first, out, workspace, stop }| {
+            let _mode = denormals::ignore();
             for (i, out) in out.chunks_mut(at_once * outputs).enumerate() {
                 if stop.as_mut().is_some_and(|stop| stop()) {
                     stopped.store(true, Ordering::Relaxed);
@@ -94,7 +95,8 @@ pub fn mean_cost<T: Real>(
     data: &Data<'_, T>,
     a: ArrayView2<'_, T>,
 ) -> Result<f64, Error> {
-    data.check(network)?;
+    // There are as many rows as have been predicted.
+    data.check(network, || false)?;
     let (rows, outputs) = (data.x.rows(), network.outputs());
     let Some(a) = a.to_slice().filter(|a| a.len() == rows * outputs) else {
         return Err(Error::shape("a", &[rows, outputs], a.shape()));
@@ -141,6 +143,7 @@ pub fn predict_row<T: Real>(
     let lanes = network.outputs().checked_mul(WIDTH);
     let mut lanes = vector_of(T::ZERO, lanes.ok_or(Error::Memory { what })?, what)?;
     let (buffers, lanes) = (&mut buffers[..], &mut lanes[..]);
+    let _mode = denormals::ignore();
     dispatch(Isa::best(), PredictRow { network, coefs, intercepts, x, out, buffers, lanes });
     Ok(())
 }
@@ -188,6 +191,7 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
                     for (z, lanes) in padded.iter().zip(lanes.chunks_exact_mut(WIDTH)) {
                         lanes[0] = *z;
                     }
+                    let _mode = denormals::keep();
                     softmax::<V>(lanes, 0);
                     for (a, lanes) in padded.iter_mut().zip(lanes.chunks_exact(WIDTH)) {
                         *a = lanes[0];

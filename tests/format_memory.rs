@@ -6,6 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use rustbp::format::header::{Entry, PREFIX};
 use rustbp::format::{self, Array, Dtype, FormatError, SLACK};
 
 thread_local! {
@@ -47,21 +48,40 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Read a file and keep its arrays: whether it is valid, and the most memory taken at a time.
-fn peak(file: &[u8], size: u64) -> (bool, usize) {
-    LIVE.set(0);
-    PEAK.set(0);
+/// The next bytes of a file, in memory of their own.
+fn take(file: &mut &[u8], len: u64) -> Result<Vec<u8>, FormatError> {
+    let (own, rest) = usize::try_from(len)
+        .ok()
+        .and_then(|len| file.split_at_checked(len))
+        .ok_or_else(|| FormatError::invalid("the file ends early"))?;
+    *file = rest;
+    Ok(own.to_vec())
+}
+
+/// All bytes of a file but the first, piece by piece as `rustbp.load` reads them.
+fn read(mut file: &[u8], size: u64) -> Result<Vec<Vec<u8>>, FormatError> {
+    let len = format::header_len(file, size)?;
+    take(&mut file, PREFIX)?;
+    let text = take(&mut file, len)?;
     let mut kept = Vec::new();
-    let mut bytes = 0;
-    let result = format::read(&mut &*file, size, |_, data| {
+    for entry in format::read_header(&text, size)?.into_file_order() {
+        let data = take(&mut file, entry.bytes())?;
+        let Entry { name, dtype, .. } = entry;
+        format::check_data(&Array { name, dtype, shape: entry.shape(), data: &data })?;
         // The list itself is the caller's.
-        bytes += data.len();
         let before = (LIVE.get(), PEAK.get());
         kept.push(data);
         LIVE.set(before.0);
         PEAK.set(before.1);
-        Ok::<_, FormatError>(())
-    });
+    }
+    Ok(kept)
+}
+
+/// Read a file and keep its arrays: whether it is valid, and the most memory taken at a time.
+fn peak(file: &[u8], size: u64) -> (bool, usize) {
+    LIVE.set(0);
+    PEAK.set(0);
+    let result = read(file, size);
     if let Err(error) = &result {
         assert!(error.to_string().len() < 1000, "{error}");
     }
@@ -102,9 +122,9 @@ fn chain(layers: usize, params: &str, optimizer: bool) -> Result<Vec<u8>, Format
         .iter()
         .map(|(name, shape)| Array { name, dtype: Dtype::F32, shape, data: &[0; 4] })
         .collect();
-    let mut bytes = Vec::new();
     let slots = if optimizer { r#"["m", "v"]"# } else { "null" };
-    format::write(&document(params, slots), &arrays, &mut bytes)?;
+    let (mut bytes, order) = format::head(&document(params, slots), &arrays)?;
+    order.into_iter().for_each(|i| bytes.extend(arrays[i].data));
     Ok(bytes)
 }
 

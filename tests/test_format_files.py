@@ -4,6 +4,7 @@
 """
 
 import errno
+import functools
 import json
 import os
 import pickle
@@ -19,6 +20,8 @@ import pytest
 import safetensors.numpy
 
 import rustbp
+from rustbp import _core
+from rustbp._io import files
 
 sys.path.append(str(Path(__file__).parent / "torture"))
 import format_damage
@@ -275,3 +278,64 @@ def test_a_model_saved_while_it_is_fitted_is_a_whole_one(path):
     finally:
         stop.set()
         thread.join()
+
+
+DAEMON = """
+import sys, threading, time
+import rustbp
+
+path, copy, what, seconds = sys.argv[1:]
+model = rustbp.load(path)
+busy = threading.Event()
+
+def work():
+    while True:
+        model.save(copy) if what == "save" else rustbp.load(path)
+        busy.set()
+
+threading.Thread(target=work, daemon=True).start()
+busy.wait()
+time.sleep(float(seconds))
+"""
+
+
+@posix
+@pytest.mark.parametrize("what", ["save", "load"])
+def test_a_daemon_thread_may_be_at_it_while_the_interpreter_exits(what, path, tmp_path):
+    """CPython ends such threads inside of what they call."""
+    big = rustbp.MLPClassifier(hidden_layer_sizes=2000, max_iter=1, random_state=0)
+    big.fit(np.random.default_rng(0).standard_normal((30, 300)), Y).save(path)
+    arguments = [sys.executable, "-c", DAEMON, path, tmp_path / "copy", what]
+    for seconds in ("0", "0.01", "0.03"):
+        run = subprocess.run([*arguments, seconds], capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stderr
+    assert rustbp.load(path).coefs_[0].shape == (300, 2000)
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read(path, monkeypatch):
+    classifier().save(path)
+    size = path.stat().st_size
+    read_header = _core.read_header
+
+    def shorten(*arguments):
+        os.truncate(path, size - 1)
+        return read_header(*arguments)
+
+    monkeypatch.setattr(_core, "read_header", shorten)
+    # What the first reads brought along is in the buffer of the file.
+    monkeypatch.setattr(files, "AT_ONCE", 16)
+    monkeypatch.setattr("builtins.open", functools.partial(open, buffering=16))
+    with pytest.raises(ValueError, match="the file ends early"):
+        rustbp.load(path)
+
+
+@pytest.mark.timeout(60)
+def test_networks_deeper_than_a_file_holds_are_refused_at_once(path):
+    model = rustbp.MLPRegressor(hidden_layer_sizes=1, max_iter=1).fit(X, Y)
+    model.set_params(hidden_layer_sizes=(1,) * 100_000)
+    model.coefs_ += [np.ones((1, 1))] * 100_000
+    model.intercepts_ += [np.ones(1)] * 100_000
+    model.n_layers_ = len(model.coefs_) + 1
+    model._optimizer = None
+    with pytest.raises(ValueError, match="'hidden_layer_sizes' is a list of 100000 items"):
+        model.save(path)

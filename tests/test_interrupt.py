@@ -147,3 +147,48 @@ for _ in range(5):
 def test_the_exception_of_a_handler_that_runs_early_is_not_lost():
     run = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
+
+
+# One class for more rows than there is memory for: to look through them all takes half a minute.
+HUGE = """
+import signal, time
+import numpy as np
+from rustbp import _core
+
+rows = 2**36
+X = np.broadcast_to(np.ones(4), (rows, 4))
+y = np.broadcast_to(np.int64(1), rows)
+coefs, intercepts = [np.ones((4, 3))], [np.zeros(3)]
+names = {"activation": "relu", "output_activation": "softmax", "cost": "log_loss"}
+trainer = _core.Trainer(coefs, intercepts, **names)
+packed, gradient = np.ones(15), np.empty(15)
+
+class Rang(Exception):
+    pass
+
+def ring(*_):
+    raise Rang
+
+signal.signal(signal.SIGALRM, ring)
+calls = {
+    "epoch": lambda: trainer.epoch(X, y, np.arange(10), 10),
+    "loss_gradient": lambda: _core.loss_gradient(packed, gradient, X, y, layer_sizes=[4, 3], **names),
+    "backprop": lambda: _core.backprop(X, y, coefs, intercepts, **names),
+}
+for name, call in calls.items():
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    began = time.perf_counter()
+    try:
+        call()
+    except Rang:
+        print(name, time.perf_counter() - began)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no timers there")
+def test_looking_through_classes_can_be_interrupted():
+    run = subprocess.run([sys.executable, "-c", HUGE], capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    found = dict(line.split() for line in run.stdout.splitlines())
+    assert found.keys() == {"epoch", "loss_gradient", "backprop"}
+    assert max(map(float, found.values())) < 5, found

@@ -10,6 +10,7 @@ TORTURE = Path(__file__).parent / "torture"
 # Signals, fork and /proc are not everywhere.
 SCRIPTS = {
     "native_calls": True,
+    "changed_arrays": sys.platform != "win32",
     "same_result": True,
     "leaks": sys.platform == "linux",
     "interrupts": sys.platform != "win32",
@@ -29,3 +30,28 @@ def test_script(name):
     run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
     print(run.stdout)
+
+
+def test_all_steps_are_run_and_summed_up(capfd, monkeypatch):
+    """What fell short in time alone is told from what failed, and neither hides what comes after it."""
+    monkeypatch.syspath_prepend(TORTURE)
+    import sizes
+    import steps
+
+    def step(name, status, **environment):
+        program = f"import os, sys; print(os.environ.get('WHO')); sys.exit({status})"
+        return name, [sys.executable, "-c", program], environment
+
+    late = step("slow", sizes.LATE)
+    assert steps.run([step("wrong", 1, WHO="me"), late, step("right", 0)]) == 1
+    shown = capfd.readouterr().out
+    assert "me\n" in shown
+    summary = shown.partition("--- in sum\n")[2].splitlines()
+    assert [line.split("s  ")[1].split(",")[0] for line in summary] == [
+        "wrong: FAILED with status 1",
+        "slow: LATE: in time alone",
+        "right: ok",
+    ]
+    assert "processors" in summary[1]
+    assert steps.run([late]) == 1
+    assert steps.run([step("right", 0)]) == 0

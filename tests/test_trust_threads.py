@@ -157,3 +157,42 @@ def test_a_process_of_joblib_has_its_part_of_the_processors(backend):
     )
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) <= max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+# The handler runs in the middle of the first call; parent and child both go on with that call when it has ended.
+FORK = """
+import os, signal
+import numpy as np
+from rustbp import _core
+
+coefs, intercepts = [np.ones((500, 500))] * 3, [np.zeros(500)] * 3
+X = np.broadcast_to(np.ones(500), (ROWS, 500))
+parent, children = os.getpid(), []
+
+def forward(rows):
+    return _core.forward(X[:rows], coefs, intercepts, activation="relu", output_activation="identity")
+
+def ring(*_):
+    child = os.fork()
+    if child:
+        children.append(child)
+    else:
+        forward(10)
+
+signal.signal(signal.SIGALRM, ring)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+expected = forward(ROWS)[0]
+assert all(np.array_equal(forward(rows)[0], expected) for rows in (10, 20, 30))
+if os.getpid() == parent:
+    [child] = children
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@linux
+def test_a_handler_may_fork_in_the_middle_of_a_call():
+    """The child counts the calls that are at work in it anew, and the end of its parent's is none of them."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", FORK.replace("ROWS", "1500")]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200)
+    assert run.returncode == 0, run.stderr

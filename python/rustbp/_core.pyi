@@ -34,14 +34,16 @@ __all__ = [
     "Trainer",
     "__version__",
     "backprop",
+    "check_array",
+    "file_head",
     "forward",
     "get_num_threads",
+    "header_len",
     "input_gradients",
     "kernel",
     "loss_gradient",
-    "read_model",
+    "read_header",
     "set_num_threads",
-    "write_model",
 ]
 
 __version__: str
@@ -200,24 +202,30 @@ def backprop(
     intercepts, of cost + penalty. The masks of ``dropout`` are those of the first update.
     """
 
-def write_model(
-    file: Any, document: str, arrays: Sequence[tuple[str, str, Sequence[int], NDArray[np.uint8]]], /
-) -> None:
-    """Write a model file into ``file``, opened for bytes; ``src/format.rs`` describes it.
+def file_head(
+    document: str, arrays: Sequence[tuple[str, str, Sequence[int], NDArray[np.uint8]]], /
+) -> tuple[bytes, list[int]]:
+    """A model file as far as the first array, and in which order the arrays follow: ``src/format`` describes it.
 
     ``document`` is the JSON text of what is no array. An array is given by its name, safetensors'
-    name of its dtype, its shape, and its numbers in C order, little-endian, as bytes. Nothing is
-    written that ``read_model`` would refuse: ``ValueError``. What ``file`` raises passes through.
+    name of its dtype, its shape, and its numbers in C order, little-endian, as bytes.
+    ``ValueError`` for what could not be read again.
     """
 
-def read_model(
-    file: Any, size: int, /
-) -> tuple[str, list[tuple[str, str, tuple[int, ...], NDArray[np.uint8]]]]:
-    """Document and arrays, in the form of ``write_model``, of a model file of ``size`` bytes.
+def header_len(start: bytes, size: int, /) -> int:
+    """How long the header is in a file of ``size`` bytes, of which ``start`` is the first eight."""
 
-    ``ValueError`` for anything but a valid file. At most twice ``size`` and 256 KiB are allocated,
-    and that only once the sizes in the file agree with each other and with ``size``.
+def read_header(
+    header: NDArray[np.uint8], size: int, /
+) -> tuple[str, list[tuple[str, str, tuple[int, ...], int]]]:
+    """The document, and the arrays that follow the header in a file of ``size`` bytes: name, dtype,
+    shape, and how many bytes.
+
+    ``ValueError`` unless all sizes in the file agree with each other and with ``size``.
     """
+
+def check_array(given: tuple[str, str, Sequence[int], NDArray[np.uint8]], /) -> None:
+    """``ValueError`` if an array, in the form of ``file_head``, cannot be what its name says."""
 
 def get_num_threads() -> int: ...
 def set_num_threads(n: int | None) -> None: ...

@@ -6,7 +6,7 @@ use crate::backprop::softmax::Softmax;
 use crate::backprop::workspace::Workspace;
 use crate::data::{Input, Rows, gather, gather_entries};
 use crate::linalg::dense::{self, Epilogue, Layer, Scratch};
-use crate::linalg::kernels::{Isa, Real, Vector, dispatch};
+use crate::linalg::kernels::{Isa, Real, Vector, denormals, dispatch};
 use crate::linalg::memory::panels::Panels;
 use crate::linalg::zeros::{columns, sparse};
 use crate::network::{Activation, Network, Output};
@@ -85,7 +85,9 @@ pub fn forward_from<T: Real>(
         activations(l, network, network.layer(parameters, l), isa, masks, workspace);
     }
     if network.output == Output::Softmax {
-        let Workspace { a, lanes, .. } = workspace;
+        let Workspace { a, lanes, delta, .. } = workspace;
+        // Training goes on with these numbers; of a prediction they are the end, which the smallest belong to.
+        let _mode = delta.is_empty().then(denormals::keep);
         dispatch(isa, Softmax { a: &mut a[network.depth()], lanes: lanes.as_mut_slice() });
     }
 }

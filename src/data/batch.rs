@@ -21,15 +21,19 @@ pub struct Data<'a, T> {
 }
 
 impl<T: Real> Data<'_, T> {
-    pub fn check(&self, network: &Network) -> Result<(), Error> {
+    /// None when asked to stop, which takes a y longer than any memory: one class over and over.
+    pub fn check(
+        &self,
+        network: &Network,
+        stop: impl FnMut() -> bool,
+    ) -> Result<Option<()>, Error> {
         self.x.check(network)?;
-        self.y.check(network, self.x.rows())?;
-        match self.weights {
-            Some(w) if w.len() != self.x.rows() => {
-                Err(Error::shape("sample_weight", &[self.x.rows()], &[w.len()]))
-            }
-            _ => Ok(()),
+        if let Some(w) = self.weights
+            && w.len() != self.x.rows()
+        {
+            return Err(Error::shape("sample_weight", &[self.x.rows()], &[w.len()]));
         }
+        self.y.check(network, self.x.rows(), stop)
     }
 
     /// Have the targets of rows in random order in the cache. They are read, many at a time: a processor that has enough

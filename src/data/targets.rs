@@ -1,9 +1,10 @@
 //! y: what the output layer should say.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use crate::error::Error;
 use crate::linalg::kernels::Real;
+use crate::linalg::memory::shared::read_once;
 use crate::network::Network;
 
 /// y: what the output layer should say.
@@ -15,35 +16,47 @@ pub enum Targets<'a, T> {
     Classes(ArrayView1<'a, i64>),
 }
 
+/// Rows that are checked in a millisecond or so.
+const ROWS_AT_ONCE: usize = 1 << 20;
+
 impl<T: Real> Targets<'_, T> {
-    pub fn check(&self, network: &Network, rows: usize) -> Result<(), Error> {
+    /// None when asked to stop, between two goes of rows.
+    pub fn check(
+        &self,
+        network: &Network,
+        rows: usize,
+        mut stop: impl FnMut() -> bool,
+    ) -> Result<Option<()>, Error> {
         let outputs = network.outputs();
         match self {
-            Targets::Dense(y) if y.dim() == (rows, outputs) => Ok(()),
+            Targets::Dense(y) if y.dim() == (rows, outputs) => Ok(Some(())),
             Targets::Dense(y) => Err(Error::shape("y", &[rows, outputs], y.shape())),
             Targets::Classes(y) if y.len() != rows => Err(Error::shape("y", &[rows], &[y.len()])),
             Targets::Classes(y) => {
                 let classes = i64::try_from(outputs.max(2)).unwrap_or(i64::MAX);
-                match y.iter().find(|&&c| !(0..classes).contains(&c)) {
-                    None => Ok(()),
-                    Some(c) => {
-                        Err(Error::value("y", format!("class indices in [0, {classes})"), c))
+                for (i, y) in y.axis_chunks_iter(Axis(0), ROWS_AT_ONCE).enumerate() {
+                    if i > 0 && stop() {
+                        return Ok(None);
+                    }
+                    if let Some(c) = y.iter().find(|&&c| !(0..classes).contains(&c)) {
+                        let expected = format!("class indices in [0, {classes})");
+                        return Err(Error::value("y", expected, c));
                     }
                 }
+                Ok(Some(()))
             }
         }
     }
 
     /// The only output of row `row`, out of more than one, whose target is 1 where all others are 0.
+    ///
+    /// It is one of them, or none, also if somebody else has written to y since it was checked.
     #[inline]
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "class indices are within [0, outputs), see `check`"
-    )]
     pub fn class(&self, row: usize, outputs: usize) -> Option<usize> {
         match self {
-            Targets::Classes(y) if outputs > 1 => Some(y[row] as usize),
+            Targets::Classes(y) if outputs > 1 => {
+                usize::try_from(read_once(&y[row])).ok().filter(|class| *class < outputs)
+            }
             _ => None,
         }
     }

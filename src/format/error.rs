@@ -1,15 +1,10 @@
 //! What can be wrong with a model file, or with a model that is to become one.
 
-use std::io;
-
 use crate::error::Error;
 
 /// Why a file cannot be read, or a model not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-
     #[error("{0}")]
     Invalid(String),
 
@@ -17,9 +12,6 @@ pub enum FormatError {
         "it is of format {found}, and this version of rustbp reads format {known}; a newer version may read it"
     )]
     Version { found: u64, known: u64 },
-
-    #[error("not enough memory for an array of {bytes} bytes")]
-    Memory { bytes: u64 },
 }
 
 impl FormatError {

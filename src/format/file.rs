@@ -1,84 +1,65 @@
-//! Write a model file, and read one; the checks of reading are the last thing that writing does.
-
-use std::io::{self, Read, Write};
+//! What a model file begins with, from its arrays and back; the checks of reading are the last thing that writing does.
+//!
+//! Files are not touched here. Whoever writes one puts [`head`] into it and the bytes of the arrays after that; whoever reads
+//! one asks [`header_len`] how long the header is, [`read_header`] which arrays follow, and [`check_data`] about each.
 
 use crate::format::array::{Array, Dtype, length, numbers};
 use crate::format::document::Document;
 use crate::format::error::FormatError;
-use crate::format::header::{self, Entry, Header};
+use crate::format::header::{self, Header};
 use crate::format::labels;
 
 /// What reading may take beyond twice the size of the file: small things, such as the document.
 pub const SLACK: usize = 256 << 10;
 
-/// Write a model: its document, and its arrays in any order.
+/// A file as far as the first array, and which of `arrays` follow, by their place there.
 ///
-/// What could not be read again is refused before a byte is written.
-pub fn write(
-    document: &str,
-    arrays: &[Array<'_>],
-    file: &mut impl Write,
-) -> Result<(), FormatError> {
-    let mut arrays: Vec<_> = arrays.iter().collect();
+/// What could not be read again is refused.
+pub fn head(document: &str, arrays: &[Array<'_>]) -> Result<(Vec<u8>, Vec<usize>), FormatError> {
+    let mut order: Vec<_> = arrays.iter().enumerate().collect();
     // Wide numbers first, so that every array is aligned in the file. Otherwise by name: one model, one file.
-    arrays.sort_by(|a, b| b.dtype.size().cmp(&a.dtype.size()).then(a.name.cmp(b.name)));
+    order.sort_by(|(_, a), (_, b)| b.dtype.size().cmp(&a.dtype.size()).then(a.name.cmp(b.name)));
+    let (order, arrays): (Vec<_>, Vec<_>) = order.into_iter().unzip();
     let text = header::text(document, &arrays)?;
     let header = parse(&text)?;
-    for array in &arrays {
-        let entry = header.find(array.name).ok_or_else(|| {
-            FormatError::invalid(format!("array {:?} cannot be written", array.name))
-        })?;
-        check_data(entry, array.data)?;
-    }
-    let length = u64::try_from(text.len()).map_err(|_| FormatError::invalid("header too long"))?;
-    file.write_all(&length.to_le_bytes())?;
-    file.write_all(&text)?;
     for array in arrays {
-        file.write_all(array.data)?;
+        if header.find(array.name).is_none() {
+            let message = format!("array {:?} cannot be written", array.name);
+            return Err(FormatError::invalid(message));
+        }
+        check_data(array)?;
     }
-    Ok(())
+    let mut head = length(&text).to_le_bytes().to_vec();
+    head.extend(text);
+    Ok((head, order))
 }
 
-/// Read a model from a file of `size` bytes: hand `take` every array in the order of the file, and return the document.
-///
-/// If this fails, what has been handed over is to be thrown away.
-pub fn read<E: From<FormatError>>(
-    file: &mut impl Read,
-    size: u64,
-    mut take: impl FnMut(&Entry<'_>, Vec<u8>) -> Result<(), E>,
-) -> Result<String, E> {
-    let text = read_header(file, size)?;
-    let header = parse(&text)?;
-    let after_header = size.saturating_sub(header::PREFIX).saturating_sub(length(&text));
-    if header.data_len() != after_header {
-        let message = format!(
-            "the arrays take {} bytes by the header, but {after_header} bytes follow it",
-            header.data_len()
-        );
-        return Err(FormatError::invalid(message).into());
-    }
-    let document = header.document.clone().into_owned();
-    for entry in header.into_file_order() {
-        let data = read_exactly(file, entry.bytes())?;
-        check_data(&entry, &data)?;
-        take(&entry, data)?;
-    }
-    Ok(document)
-}
-
-fn read_header(file: &mut impl Read, size: u64) -> Result<Vec<u8>, FormatError> {
-    if size < header::PREFIX {
+/// How long the header of a file of `size` bytes is, by the first bytes of the file.
+pub fn header_len(start: &[u8], size: u64) -> Result<u64, FormatError> {
+    let Some(&prefix) = start.first_chunk::<8>().filter(|_| size >= header::PREFIX) else {
         return Err(FormatError::invalid(format!("the file has only {size} bytes")));
-    }
-    let mut prefix = [0; 8];
-    file.read_exact(&mut prefix).map_err(ends_early)?;
+    };
     let length = u64::from_le_bytes(prefix);
     if length > size.saturating_sub(header::PREFIX).min(header::MOST) {
         return Err(FormatError::invalid(format!(
             "it begins with a header length of {length}, but the file has {size} bytes"
         )));
     }
-    read_exactly(file, length)
+    Ok(length)
+}
+
+/// The header of a file of `size` bytes: the document, and arrays that fill just the rest of the file.
+pub fn read_header(text: &[u8], size: u64) -> Result<Header<'_>, FormatError> {
+    let header = parse(text)?;
+    let after_header = size.saturating_sub(header::PREFIX).saturating_sub(length(text));
+    if header.data_len() != after_header {
+        let message = format!(
+            "the arrays take {} bytes by the header, but {after_header} bytes follow it",
+            header.data_len()
+        );
+        return Err(FormatError::invalid(message));
+    }
+    Ok(header)
 }
 
 fn parse(text: &[u8]) -> Result<Header<'_>, FormatError> {
@@ -87,65 +68,43 @@ fn parse(text: &[u8]) -> Result<Header<'_>, FormatError> {
     Ok(header)
 }
 
-fn ends_early(error: io::Error) -> FormatError {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => FormatError::invalid("the file ends early"),
-        _ => FormatError::Io(error),
-    }
-}
-
-/// The next `len` bytes, which the file is known to have.
-fn read_exactly(file: &mut impl Read, len: u64) -> Result<Vec<u8>, FormatError> {
-    let memory = || FormatError::Memory { bytes: len };
-    let count = usize::try_from(len).map_err(|_| memory())?;
-    let mut data = Vec::new();
-    data.try_reserve_exact(count).map_err(|_| memory())?;
-    data.resize(count, 0);
-    file.read_exact(&mut data).map_err(ends_early)?;
-    Ok(data)
-}
-
 /// Whether what an array holds can be what its name says.
-fn check_data(entry: &Entry<'_>, data: &[u8]) -> Result<(), FormatError> {
-    if length(data) != entry.bytes() {
+pub fn check_data(array: &Array<'_>) -> Result<(), FormatError> {
+    let Array { name, dtype, shape, data } = *array;
+    let bytes = shape.iter().try_fold(dtype.size(), |n, &dim| n.checked_mul(dim));
+    if bytes != Some(length(data)) {
         return Err(FormatError::invalid(format!(
-            "{} of {} and shape {:?} must take {} bytes; got {}",
-            entry.name,
-            entry.dtype.name(),
-            entry.shape(),
-            entry.bytes(),
+            "{name} of {} and shape {shape:?} does not take {} bytes",
+            dtype.name(),
             data.len()
         )));
     }
-    let good = match entry.name {
-        "classes_" | "label_binarizer.classes_" => labels::are_valid(entry, data),
+    let good = match name {
+        "classes_" | "label_binarizer.classes_" => labels::are_valid(array),
         "feature_names_in_.ends" => numbers(data).map(u64::from_le_bytes).is_sorted(),
         name if ["coefs_", "intercepts_", "unfinished.best."]
             .iter()
             .any(|n| name.starts_with(n)) =>
         {
-            match entry.dtype {
+            match dtype {
                 Dtype::F32 => numbers(data).all(|x| f32::from_le_bytes(x).is_finite()),
                 _ => numbers(data).all(|x| f64::from_le_bytes(x).is_finite()),
             }
         }
         _ => true,
     };
-    let expected = match entry.name {
+    let expected = match name {
         "classes_" | "label_binarizer.classes_" => "valid labels in increasing order",
         "feature_names_in_.ends" => "in increasing order",
         _ => "finite",
     };
-    if good {
-        Ok(())
-    } else {
-        Err(FormatError::invalid(format!("{} must be {expected}", entry.name)))
-    }
+    if good { Ok(()) } else { Err(FormatError::invalid(format!("{name} must be {expected}"))) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::header::Entry;
 
     const DOCUMENT: &str = r#"{
         "format": 1, "writer": "rustbp 0.1.0", "class": "MLPClassifier",
@@ -181,20 +140,27 @@ mod tests {
             .iter()
             .map(|(name, dtype, shape, data)| Array { name, dtype: *dtype, shape, data })
             .collect();
-        let mut file = Vec::new();
-        write(document, &arrays, &mut file)?;
+        let (mut file, order) = head(document, &arrays)?;
+        order.into_iter().for_each(|i| file.extend(arrays[i].data));
         Ok(file)
     }
 
     type Found = (String, Dtype, Vec<u64>, Vec<u8>);
 
     fn read_all(file: &[u8]) -> Result<(String, Vec<Found>), FormatError> {
+        let size = length(file);
+        let len = usize::try_from(header_len(file, size)?).unwrap();
+        let (text, mut data) = file[8..].split_at(len);
+        let header = read_header(text, size)?;
+        let document = header.document.clone().into_owned();
         let mut found = Vec::new();
-        let size = u64::try_from(file.len()).unwrap();
-        let document = read(&mut &*file, size, |entry, data| {
-            found.push((entry.name.to_owned(), entry.dtype, entry.shape().to_vec(), data));
-            Ok::<_, FormatError>(())
-        })?;
+        for entry in header.into_file_order() {
+            let (own, rest) = data.split_at(usize::try_from(entry.bytes()).unwrap());
+            let Entry { name, dtype, .. } = entry;
+            check_data(&Array { name, dtype, shape: entry.shape(), data: own })?;
+            found.push((name.to_owned(), dtype, entry.shape().to_vec(), own.to_vec()));
+            data = rest;
+        }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok((document, found))
     }
@@ -255,16 +221,6 @@ mod tests {
         }
         file.push(0);
         assert!(message(read_all(&file)).contains("bytes follow it"));
-    }
-
-    /// A file that shrinks while it is read.
-    #[test]
-    fn a_file_that_ends_early_is_refused() {
-        let file = written(DOCUMENT, &model()).unwrap();
-        let size = u64::try_from(file.len()).unwrap();
-        let mut short = &file[..file.len() - 1];
-        let result = read(&mut short, size, |_, _| Ok::<_, FormatError>(()));
-        assert!(message(result).contains("ends early"));
     }
 
     /// Every bit of a file, one after another.

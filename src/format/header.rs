@@ -1,7 +1,7 @@
 //! The header of a model file: what arrays there are, and where.
 
 use std::borrow::Cow;
-use std::{fmt, io};
+use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{
@@ -133,7 +133,8 @@ impl<'a> Header<'a> {
 
 /// The text of a header, padded to whole numbers of 8 bytes; the arrays are in the order of the file.
 pub fn text(document: &str, arrays: &[&Array<'_>]) -> Result<Vec<u8>, FormatError> {
-    let quote = |text: &str| serde_json::to_string(text).map_err(io::Error::from);
+    let invalid = |error: serde_json::Error| FormatError::invalid(error.to_string());
+    let quote = |text: &str| serde_json::to_string(text).map_err(invalid);
     let mut text = format!("{{{METADATA:?}:{{{}:{}}}", quote(KEY)?, quote(document)?);
     let mut start = 0u64;
     for array in arrays {

@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use crate::format::array::{Dtype, numbers};
+use crate::format::array::{Array, Dtype, numbers};
 use crate::format::error::FormatError;
-use crate::format::header::{Entry, Header};
+use crate::format::header::Header;
 
 /// Check labels of this dtype of NumPy's, and return how many there are.
 pub fn check_labels(header: &Header<'_>, name: &str, dtype: &str) -> Result<u64, FormatError> {
@@ -69,21 +69,22 @@ fn positive(digits: &str) -> Option<u32> {
 }
 
 /// Whether labels are valid and each is greater than the one before, as `numpy.unique` gives them.
-pub fn are_valid(entry: &Entry<'_>, data: &[u8]) -> bool {
+pub fn are_valid(labels: &Array<'_>) -> bool {
+    let data = labels.data;
     fn increase<const N: usize, T: PartialOrd>(data: &[u8], number: fn([u8; N]) -> T) -> bool {
         // A single NaN, too, is no label.
         let first = numbers(data).next().map(number);
         first.is_none_or(|x| x.partial_cmp(&x) == Some(Ordering::Equal))
             && numbers(data).map(number).is_sorted_by(|a, b| a < b)
     }
-    match entry.dtype {
+    match labels.dtype {
         Dtype::Bool => data.iter().all(|&b| b <= 1) && increase(data, u8::from_le_bytes),
         Dtype::U8 => increase(data, u8::from_le_bytes),
         Dtype::I8 => increase(data, i8::from_le_bytes),
         Dtype::U16 => increase(data, u16::from_le_bytes),
         Dtype::I16 => increase(data, i16::from_le_bytes),
         Dtype::F16 => increase(data, |x| half(u16::from_le_bytes(x))),
-        Dtype::U32 => match entry.shape() {
+        Dtype::U32 => match labels.shape {
             [_, width] => are_texts(data, *width),
             _ => increase(data, u32::from_le_bytes),
         },
@@ -122,12 +123,8 @@ mod tests {
     #[test]
     fn labels_of_every_dtype_are_compared_as_such() {
         let valid = |code: &str, size: usize, data: &[u8]| {
-            let (count, len) = (data.len() / size, data.len());
-            let text = format!(
-                r#"{{"__metadata__":{{"rustbp":""}},"classes_":{{"dtype":"{code}","shape":[{count}],"data_offsets":[0,{len}]}}}}"#
-            );
-            let header = Header::parse(text.as_bytes()).unwrap();
-            are_valid(header.find("classes_").unwrap(), data)
+            let (dtype, count) = (Dtype::from_name(code).unwrap(), (data.len() / size) as u64);
+            are_valid(&Array { name: "classes_", dtype, shape: &[count], data })
         };
         assert!(valid("BOOL", 1, &[0, 1]) && !valid("BOOL", 1, &[1, 2]));
         assert!(valid("I8", 1, &[255, 1]) && !valid("U8", 1, &[255, 1]));

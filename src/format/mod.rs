@@ -45,4 +45,4 @@ mod value;
 
 pub use array::{Array, Dtype};
 pub use error::FormatError;
-pub use file::{SLACK, read, write};
+pub use file::{SLACK, check_data, head, header_len, read_header};

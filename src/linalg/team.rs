@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
-use crate::linalg::kernels::denormals::FlushDenormals;
+use crate::linalg::kernels::denormals;
 
 /// More threads than this are never used.
 pub const MAX_THREADS: usize = 64;
@@ -59,7 +59,7 @@ impl Shared {
 
     /// What a member does until it is sent home.
     fn serve(&self, member: usize) {
-        let _flush = FlushDenormals::new();
+        let _flush = denormals::flush();
         let mut seen = 0;
         loop {
             seen = self.wait_for_round_after(seen);
@@ -161,7 +161,7 @@ unsafe impl<P: Send> Sync for SendPtr<P> {}
 
 /// Call `lead` with a team of up to `threads` threads (this one included; fewer where the system refuses them).
 pub fn with<R>(threads: usize, lead: impl FnOnce(&Team<'_>) -> R) -> R {
-    let _flush = FlushDenormals::new();
+    let _flush = denormals::flush();
     let shared = Shared {
         round: AtomicU32::new(0),
         work: UnsafeCell::new(None),

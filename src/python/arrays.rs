@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PySequence;
 
+use crate::allocate::vector_of;
 use crate::data::{Data, Input, Targets};
 use crate::error::Error;
 use crate::linalg::kernels::Real;
@@ -235,9 +236,13 @@ impl<'py, T: Real + Element> DataArrays<'py, T> {
     }
 }
 
-/// An order of rows: a contiguous array of int64.
-pub fn order<'py>(array: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, i64>> {
-    readonly("order", array)
+/// An order of rows from a contiguous array of int64: a copy, which nobody else writes to between its check and its use.
+pub fn order(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
+    let array: PyReadonlyArray1<'_, i64> = readonly("order", array)?;
+    let names = array.as_slice()?;
+    let mut order = vector_of(0, names.len(), "the order of rows")?;
+    order.copy_from_slice(names);
+    Ok(order)
 }
 
 /// Zeros in C order. (`PyArray::zeros` panics where NumPy refuses.)

@@ -177,7 +177,6 @@ fn loss_gradient_as<'py, T: Real + Element>(
     let cost = cost.cost(&network)?;
     let arrays = DataArrays::<T>::new(x, y, sample_weight)?;
     let data = arrays.view()?;
-    data.check(&network)?;
     let packed = vector::<T>("packed", packed)?;
     let mut gradient = vector_mut::<T>("gradient", gradient)?;
     let (from, to) = (packed.as_slice()?, gradient.as_slice_mut()?);

@@ -45,8 +45,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::loss_gradient, module)?)?;
     module.add_function(wrap_pyfunction!(functions::backprop, module)?)?;
     module.add_function(wrap_pyfunction!(functions::input_gradients, module)?)?;
-    module.add_function(wrap_pyfunction!(files::write_model, module)?)?;
-    module.add_function(wrap_pyfunction!(files::read_model, module)?)?;
+    module.add_function(wrap_pyfunction!(files::file_head, module)?)?;
+    module.add_function(wrap_pyfunction!(files::header_len, module)?)?;
+    module.add_function(wrap_pyfunction!(files::read_header, module)?)?;
+    module.add_function(wrap_pyfunction!(files::check_array, module)?)?;
     module.add_function(wrap_pyfunction!(threads::get_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(kernel, module)?)?;

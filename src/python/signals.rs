@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::linalg::kernels::denormals;
+
 /// Long enough to cost nothing, short enough that Ctrl-C feels immediate.
 const INTERVAL: Duration = Duration::from_millis(30);
 
@@ -26,12 +28,15 @@ impl Signals {
         // Another thread would only take the GIL for nothing, and find no interpreter when it is about to exit.
         let asks = self.raised.is_none() && self.is_main != Some(false);
         if asks && self.asked.elapsed() >= INTERVAL {
+            // Python, and what it calls, counts with denormal numbers.
+            let kept = denormals::keep();
             let asked = Python::try_attach(|py| {
                 // This too runs Python, and with it a handler whose exception must not get lost.
                 let is_main = self.is_main.map_or_else(|| is_main_thread(py), Ok)?;
                 self.is_main = Some(is_main);
                 if is_main { py.check_signals() } else { Ok(()) }
             });
+            drop(kept);
             // Without an interpreter, which is about to exit, nobody handles signals.
             self.raised = asked.and_then(Result::err);
             self.asked = Instant::now();

@@ -1,6 +1,6 @@
 //! How many threads a call may use, and the two C functions by which `threadpoolctl` sees and limits it.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -39,10 +39,31 @@ fn threads_of_process() -> usize {
     threads.min(MAX_THREADS)
 }
 
-/// Calls with `n_threads=None` that are at work in this process.
-static SHARING: AtomicUsize = AtomicUsize::new(0);
-/// The process they are counted in.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// Calls with `n_threads=None` that are at work in this process, in the low half, and in the high half the process they are
+/// counted in: after a fork, which a signal handler may do in the middle of a call, the count begins anew.
+static SHARING: AtomicU64 = AtomicU64::new(0);
+const PROCESS: u32 = 32;
+const CALLS: u64 = (1 << PROCESS) - 1;
+
+/// Count one more call of a process; how many there are now.
+fn begin_sharing(process: u32) -> usize {
+    let one_more = |sharing: u64| {
+        let same = sharing >> PROCESS == u64::from(process);
+        if same { sharing + 1 } else { u64::from(process) << PROCESS | 1 }
+    };
+    let before = SHARING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |s| Some(one_more(s)));
+    let now = one_more(before.unwrap_or_else(|sharing| sharing)) & CALLS;
+    usize::try_from(now).unwrap_or(usize::MAX)
+}
+
+/// A call that was counted in `process` has ended, where that is still the one whose calls are counted.
+fn end_sharing(process: u32) {
+    let one_less = |sharing: u64| {
+        let counted = sharing >> PROCESS == u64::from(process) && sharing & CALLS > 0;
+        counted.then(|| sharing - 1)
+    };
+    let _ = SHARING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+}
 
 /// What calls may use that belong together, as the epochs of a fit: to ask the system takes as long as a small epoch.
 pub struct Allowed {
@@ -59,16 +80,11 @@ impl Allowed {
     /// Those of one of the calls.
     pub fn share(&self) -> Threads {
         match self.n_threads {
-            Some(count) => Threads { count, shares: false },
+            Some(count) => Threads { count, shares_in: None },
             None => {
                 let process = std::process::id();
-                if PROCESS.swap(process, Ordering::Relaxed) != process {
-                    // After a fork; the other threads' calls are not at work here.
-                    SHARING.store(0, Ordering::Relaxed);
-                }
-                let sharing = SHARING.fetch_add(1, Ordering::Relaxed) + 1;
-                let count = limit_or(|| self.of_process) / sharing;
-                Threads { count: count.max(1), shares: true }
+                let count = limit_or(|| self.of_process) / begin_sharing(process);
+                Threads { count: count.max(1), shares_in: Some(process) }
             }
         }
     }
@@ -80,13 +96,14 @@ impl Allowed {
 /// is shared anew for each epoch, and results are the same for any number of threads.
 pub struct Threads {
     pub count: usize,
-    shares: bool,
+    /// The process that it is counted in.
+    shares_in: Option<u32>,
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if self.shares {
-            SHARING.fetch_sub(1, Ordering::Relaxed);
+        if let Some(process) = self.shares_in {
+            end_sharing(process);
         }
     }
 }

@@ -145,7 +145,9 @@ impl Trainer {
         either!(&self.inner, trainer => {
             let arrays = DataArrays::new(X, y, sample_weight)?;
             let data = arrays.view()?;
-            data.check(trainer.network())?;
+            let mut signals = Signals::new();
+            let checked = X.py().detach(|| data.check(trainer.network(), || signals.stop()))?;
+            signals.result(checked)?;
             let a = output(trainer, X.py(), arrays.x(), threads.count)?;
             let cost = {
                 let a = a.try_readonly()?;
@@ -296,7 +298,7 @@ fn epoch<T: Real + Element>(
 ) -> PyResult<(f64, f64)> {
     let data = arrays.view()?;
     let rows = rows.map(order).transpose()?;
-    let rows = rows.as_ref().map(|rows| rows.as_slice()).transpose()?;
+    let rows = rows.as_deref();
     let mut signals = Signals::new();
     let epoch = py.detach(|| trainer.epoch(&data, rows, batch_size, threads, || signals.stop()))?;
     let loss = signals.result(match epoch {

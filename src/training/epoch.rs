@@ -31,7 +31,9 @@ impl<T: Real> Trainer<T> {
         allowed: usize,
         mut stop: impl FnMut() -> bool,
     ) -> Result<Epoch, Error> {
-        data.check(&self.network)?;
+        if data.check(&self.network, &mut stop)?.is_none() {
+            return Ok(Epoch::Stopped);
+        }
         let all = match order {
             None => Rows::Range { first: 0, len: data.x.rows() },
             Some(order) => {

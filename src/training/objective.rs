@@ -57,7 +57,9 @@ impl<T: Real> Objective<T> {
         gradient: &mut [T],
         mut stop: impl FnMut() -> bool,
     ) -> Result<Option<Loss>, Error> {
-        data.check(&self.network)?;
+        if data.check(&self.network, &mut stop)?.is_none() {
+            return Ok(None);
+        }
         self.network.check_vector("packed", vector)?;
         self.network.check_vector("gradient", gradient)?;
         let rows = data.x.rows();

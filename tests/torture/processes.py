@@ -304,15 +304,18 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"
-    failed = False
+    failed = late = False
     for check in CHECKS:
         if check.__name__ == options.only or (
             options.only is None and (options.size or check in QUICK)
         ):
             good, text = check(options.size)
-            print(f"{'' if good else 'FAILED '}{text}", flush=True)
-            failed |= not good
-    return failed
+            timed = check not in QUICK
+            verdict = "" if good else f"LATE, {sizes.load()}: " if timed else "FAILED "
+            print(f"{verdict}{text}", flush=True)
+            failed |= not good and not timed
+            late |= not good and timed
+    return 1 if failed else sizes.LATE if late else 0
 
 
 if __name__ == "__main__":

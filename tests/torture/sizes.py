@@ -1,6 +1,10 @@
-"""The command line of a script that has a quick and a full form."""
+"""The command line of a script that has a quick and a full form, and how it ends."""
 
 import argparse
+import os
+
+LATE = 3
+"""Exit status of a script in which nothing fell short but what depends on time, and so on the machine's other work."""
 
 
 def parser(doc, **sizes):
@@ -10,3 +14,8 @@ def parser(doc, **sizes):
     for name, size in sizes.items():
         group.add_argument(f"--{name}", dest="size", action="store_const", const=size)
     return found
+
+
+def load():
+    """How busy the machine is, in words."""
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"

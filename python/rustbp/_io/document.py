@@ -35,6 +35,10 @@ def take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
             f"cannot hold; got {type(model).__qualname__}."
         )
     _check_parameters(model)
+    params = {
+        name: encode(value, f"parameter {name!r}")
+        for name, value in model.get_params(deep=False).items()
+    }
     arrays: Arrays = {}
     add_layers(arrays, "", model.coefs_, model.intercepts_)
     if hasattr(model, "feature_names_in_"):
@@ -45,10 +49,7 @@ def take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
         "format": FORMAT,
         "writer": f"rustbp {_core.__version__}",
         "class": name,
-        "params": {
-            name: encode(value, f"parameter {name!r}")
-            for name, value in model.get_params(deep=False).items()
-        },
+        "params": params,
         "fitted": _fitted(model, arrays),
         "labels": labels_of(model, arrays),
         "optimizer": optimizer_of(model, arrays),

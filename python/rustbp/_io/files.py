@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, and their bytes."""
 
 import contextlib
 import errno
@@ -6,7 +6,13 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+AT_ONCE = 1 << 20
+"""Bytes that one call moves at most: between two calls Ctrl-C is heard."""
 
 
 @contextlib.contextmanager
@@ -59,3 +65,22 @@ def _sync(folder: str) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write(file: BinaryIO, data: Any) -> None:
+    """Write bytes, however many they are."""
+    view = memoryview(data)
+    for start in range(0, len(view), AT_ONCE):
+        file.write(view[start : start + AT_ONCE])
+
+
+def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:
+    """The next ``size`` bytes, which the file had when it was opened."""
+    data = np.empty(size, np.uint8)
+    view, done = memoryview(data), 0
+    while done < size:
+        count = file.readinto(view[done : done + AT_ONCE])  # type: ignore[attr-defined]
+        if not count:
+            raise ValueError("the file ends early")
+        done += count
+    return data

@@ -7,14 +7,14 @@ The native module checks a file, both before it is written and when it is read (
 import json
 import os
 import stat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sklearn.utils.validation import check_is_fitted
 
 from rustbp import _core
-from rustbp._io.arrays import as_bytes, from_bytes
+from rustbp._io.arrays import Arrays, as_bytes, from_bytes
 from rustbp._io.document import put_together, take_apart
-from rustbp._io.files import replacing
+from rustbp._io.files import read, replacing, write
 from rustbp._io.values import integer
 from rustbp._missing import complete
 
@@ -32,8 +32,11 @@ def save(model: Any, path: Any) -> None:
         document, arrays = take_apart(model)
         text = json.dumps(document, allow_nan=False)
         given = [(name, *as_bytes(array)) for name, array in arrays.items()]
+        head, order = _core.file_head(text, given)
         with replacing(os.fsdecode(path)) as file:
-            _core.write_model(file, text, given)
+            write(file, head)
+            for place in order:
+                write(file, given[place][-1])
     except ValueError as error:
         raise ValueError(f"The model cannot be saved: {error}") from None
 
@@ -84,9 +87,20 @@ def load(
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("it is not a regular file")
-            text, found = _core.read_model(file, status.st_size)
-            arrays = {name: from_bytes(*array) for name, *array in found}
+            text, arrays = _read(file, status.st_size)
             return put_together(json.loads(text, parse_int=integer), arrays)
         except ValueError as error:
             # Cut short, because part of it may be the file's.
             raise ValueError(f"{path!r} is not a valid model file: {error!s:.500}") from None
+
+
+def _read(file: BinaryIO, size: int) -> tuple[str, Arrays]:
+    """Document and arrays of a file of ``size`` bytes. Memory is asked for once the sizes in it agree."""
+    header = read(file, _core.header_len(file.read(8), size))
+    text, expected = _core.read_header(header, size)
+    arrays = {}
+    for name, dtype, shape, count in expected:
+        data = read(file, count)
+        _core.check_array((name, dtype, shape, data))
+        arrays[name] = from_bytes(dtype, shape, data)
+    return text, arrays

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+_MOST_ITEMS = 1024
+"""Of a list in a document; `src/format/value.rs` reads no longer one."""
+
 
 def encode(value: Any, what: str, nested: bool = False) -> Any:
     """A value as JSON has it."""
@@ -21,6 +24,11 @@ def encode(value: Any, what: str, nested: bool = False) -> Any:
     if isinstance(value, np.random.RandomState):
         return {"RandomState": None}
     if isinstance(value, (tuple, list, range, np.ndarray)) and not nested:
+        # Told at once, before the layers of a network as deep as that are gone through.
+        if len(value) > _MOST_ITEMS:
+            raise ValueError(
+                f"{what} is a list of {len(value)} items, where at most {_MOST_ITEMS} are allowed"
+            )
         items = [
             _encode_dict(item, what) if isinstance(item, dict) else encode(item, what, nested=True)
             for item in value

@@ -25,6 +25,12 @@ impl<'a, T> Layer<'a, T> {
         &self.data[panel * len..(panel + 1) * len]
     }
 
+    /// Panel `panel` and all after it, for pointers that go from one panel to the next.
+    #[inline(always)]
+    pub(in crate::linalg) fn panels_from(&self, panel: usize) -> &'a [T] {
+        &self.data[(panel - self.first) * (self.fan_in + 1) * WIDTH..]
+    }
+
     pub fn panels(&self) -> Range<usize> {
         self.first..self.first + self.data.len() / ((self.fan_in + 1) * WIDTH)
     }

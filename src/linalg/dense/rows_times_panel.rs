@@ -80,7 +80,7 @@ pub(super) fn rows_times_panel<V: Vector>(
             if done == 0 { (init.as_ptr(), 0) } else { (out.cast_const(), WIDTH) };
         let mut job = RowsTimesPanel::<V> {
             // `done` is a multiple of WIDTH: whole panels are done.
-            left: left.panel(done / WIDTH).as_ptr(),
+            left: left.panels_from(done / WIDTH).as_ptr(),
             left_stride: left.panel_stride(),
             rows: left.rows(),
             depth: steps,

@@ -4,3 +4,4 @@
 
 pub mod panels;
 pub mod prefetch;
+pub mod shared;

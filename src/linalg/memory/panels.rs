@@ -31,13 +31,17 @@ impl<T: Copy + Default> Aligned<T> {
         Some(Self(data))
     }
 
+    /// A row of the numbers has no padding, so that all of them are one slice.
+    const WHOLE: () = assert!(size_of::<Row<T>>() == size_of::<[T; WIDTH]>());
+
     pub fn as_slice(&self) -> &[T] {
-        const { assert!(size_of::<Row<T>>() == size_of::<[T; WIDTH]>()) };
+        const { Self::WHOLE };
         // SAFETY: a Row is WIDTH numbers without padding, as just asserted.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * WIDTH) }
     }
 
     pub fn as_mut_slice(&mut self) -> &mut [T] {
+        const { Self::WHOLE };
         // SAFETY: as in `as_slice`; the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * WIDTH) }
     }
@@ -114,6 +118,18 @@ impl<T: Copy + Default> Panels<T> {
         let start = panel * self.stride * WIDTH;
         let rows = self.rows;
         &mut self.data.as_mut_slice()[start..start + rows * WIDTH]
+    }
+
+    /// Panel `panel` and all after it, for pointers that go from one panel to the next.
+    #[inline(always)]
+    pub(in crate::linalg) fn panels_from(&self, panel: usize) -> &[T] {
+        &self.data.as_slice()[panel * self.panel_stride()..]
+    }
+
+    #[inline(always)]
+    pub(in crate::linalg) fn panels_from_mut(&mut self, panel: usize) -> &mut [T] {
+        let start = panel * self.panel_stride();
+        &mut self.data.as_mut_slice()[start..]
     }
 
     #[inline(always)]

@@ -129,7 +129,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Affine<'_, T, E> {
             debug_assert!(out.len() == a.rows() * WIDTH);
             let mut job = AffineTiles::<V> {
                 list: &self.x.columns.list,
-                left: a.panel(0).as_ptr(),
+                left: a.panels_from(0).as_ptr(),
                 weights: weights.as_ptr(),
                 bias,
                 out: out.as_mut_ptr(),
@@ -218,7 +218,7 @@ pub fn outer<V: Vector>(
     if cols.next_multiple_of(V::LANES) < WIDTH {
         gradient.fill(V::Scalar::ZERO);
     }
-    let (a, gradient) = (a.panel(0).as_ptr(), gradient.as_mut_ptr());
+    let (a, gradient) = (a.panels_from(0).as_ptr(), gradient.as_mut_ptr());
     cover(&mut OuterTiles::<V> { places, a, delta, gradient }, columns.len(), cols);
 }
 

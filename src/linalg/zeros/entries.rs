@@ -129,7 +129,8 @@ impl<T: Real> Entries<T> {
         self.rows += 1;
     }
 
-    /// Add a row of a sparse matrix, whatever the order of its entries; several of one column count as their sum.
+    /// Add a row of a sparse matrix, whatever the order of its entries; several of one column count as their sum. Others may
+    /// write to the matrix meanwhile: all that follows works on a copy, whose columns [`Csr::row`] vouches for.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "columns are fewer than 2^32: see `with_capacity`"
@@ -165,7 +166,8 @@ impl<T: Real> Entries<T> {
         starts.resize(self.cols + 1, 0);
         for e in &self.by_row.entries {
             debug_assert!((e.at as usize) < self.cols);
-            // SAFETY: entries are of columns that there are, see `push_dense` and its like.
+            // SAFETY: entries are of columns that there are: `push_dense` and `push_strided` count them, `push_sparse` takes them
+            // from `Csr::row`, which gives no others; and they are this list's own since.
             unsafe { *starts.get_unchecked_mut(e.at as usize + 1) += 1 };
         }
         let mut end = 0;
@@ -198,8 +200,8 @@ impl<T: Real> Entries<T> {
 }
 
 /// A list along a column is to be had after [`sort_by_column`](Entries::sort_by_column).
-// SAFETY: entries are of columns that there are, see `push_dense` and its like, and lists along columns of the rows there
-// were when they were made, all of which are still there, see `clear`.
+// SAFETY: entries are of columns that there are, see `sort_by_column`, and lists along columns of the rows there were when they
+// were made, all of which are still there, see `clear`.
 unsafe impl<'a, T: Real> Sparse<T> for &'a Entries<T> {
     type InRow = List<'a, T>;
     type InColumn = List<'a, T>;

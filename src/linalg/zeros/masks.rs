@@ -150,7 +150,7 @@ unsafe impl<'a, T: Real> Sparse<T> for Masked<'a, T> {
         BitsOfRow {
             bits: self.masks.by_row[part * self.masks.capacity + row],
             first: part * BITS,
-            values: &self.a.panel(part * PANELS_PER_WORD)[row * WIDTH],
+            values: self.a.panels_from(part * PANELS_PER_WORD)[row * WIDTH..].as_ptr(),
             panel_stride: self.a.panel_stride(),
             matrix: PhantomData,
         }
@@ -164,7 +164,7 @@ unsafe impl<'a, T: Real> Sparse<T> for Masked<'a, T> {
         BitsOfColumn {
             bits: self.masks.by_column[column * words + part],
             first: part * BITS,
-            values: &self.a.panel(panel)[part * BITS * WIDTH + lane],
+            values: self.a.panel(panel)[part * BITS * WIDTH + lane..].as_ptr(),
             matrix: PhantomData,
         }
     }

@@ -168,14 +168,13 @@ impl<T: Real, X: Sparse<T>, E: Epilogue<T>> Kernel<T> for Affine<'_, T, X, E> {
         debug_assert!(self.layer.panels() == (0..panel_count(fan_out)));
         for group in groups::<V>(fan_out) {
             // All panels of the group are there, with `fan_in` rows of weights and one of biases.
-            let last = self.layer.panel(group.end - 1);
-            let weights = self.layer.panel(group.start);
-            debug_assert!(weights.len() == (fan_in + 1) * WIDTH && last.len() == weights.len());
-            let right = Rows { first: weights.as_ptr(), stride: weights.len() };
+            let (weights, stride) = (self.layer.panels_from(group.start), (fan_in + 1) * WIDTH);
+            debug_assert!(weights.len() >= group.len() * stride);
+            let right = Rows { first: weights.as_ptr(), stride };
             let bias = Rows { first: weights[fan_in * WIDTH..].as_ptr(), ..right };
             let registers = registers::<V>(fan_out, &group);
             let out_stride = self.out.panel_stride();
-            let out = self.out.panel_mut(group.start).as_mut_ptr();
+            let out = self.out.panels_from_mut(group.start).as_mut_ptr();
             for part in 0..x.parts_of_rows() {
                 let lists = (0..x.rows()).map(|row| x.in_row(row, part));
                 let init = (part == 0).then_some(bias);
@@ -216,7 +215,8 @@ pub fn outer<V: Vector>(
     let zeros = [V::Scalar::ZERO; WIDTH];
     assert!(delta.rows() == x.rows() && panels.end <= delta.panel_count());
     assert!(columns.len() <= WIDTH && gradient.len() >= panels.len() * BLOCK);
-    let right = Rows { first: delta.panel(panels.start).as_ptr(), stride: delta.panel_stride() };
+    let first = delta.panels_from(panels.start).as_ptr();
+    let right = Rows { first, stride: delta.panel_stride() };
     let registers = registers::<V>(delta.cols(), &panels);
     for part in 0..x.parts_of_columns() {
         let lists = columns.clone().map(|column| x.in_column(column, part));
