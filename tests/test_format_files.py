@@ -102,7 +102,7 @@ def rewritten(path, change):
     [
         (lambda d: d.update(format=2), "of format 2, and this version of rustbp reads format 1"),
         (lambda d: d.update({"class": "GridSearchCV"}), "unknown variant `GridSearchCV`"),
-        (lambda d: d["params"].update(dropout=0.5), "parameters .* does not have: 'dropout'"),
+        (lambda d: d["params"].update(depth=0.5), "parameters .* does not have: 'depth'"),
         (lambda d: d["params"].update(n_threads=2**64), "an integer of more than 64 bits"),
         (lambda d: d["params"].update(hidden_layer_sizes=["a"]), "must be integers from 1 on"),
         (lambda d: d["params"].update(alpha=-1), "'alpha' parameter of MLPClassifier must be"),

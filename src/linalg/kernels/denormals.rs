@@ -89,7 +89,8 @@ mod tests {
     fn denormals_are_zero_only_while_the_guard_lives() {
         // Hidden from the compiler each time, so that it neither computes nor keeps the products: whether a result may be
         // denormal, and whether an operand.
-        let product = |a: f32, b: f32| black_box(black_box(a) * black_box(b)) > 0.0;
+        // By its bits: in a comparison it would be an operand.
+        let product = |a: f32, b: f32| black_box(black_box(a) * black_box(b)).to_bits() != 0;
         let counts = || (product(f32::MIN_POSITIVE, 0.5), product(f32::MIN_POSITIVE / 2.0, 4.0));
         assert_eq!(counts(), (true, true));
         {
