@@ -213,19 +213,24 @@ def test_float32_stays_float32(digits, name):
         assert_allclose(got, expected, rtol=2e-3, atol=1e-4)
 
 
+def parameters(function):
+    """Names, kinds and defaults; scikit-learn has no annotations."""
+    found = inspect.signature(function).parameters.values()
+    return [parameter.replace(annotation=inspect.Parameter.empty) for parameter in found]
+
+
 def test_same_signature_tags_and_random_state_object(digits):
     for name in ("MLPClassifier", "MLPRegressor"):
         theirs, ours = pair(name)
-        expected = list(inspect.signature(type(theirs)).parameters.values())
-        got = list(inspect.signature(type(ours)).parameters.values())
+        expected, got = (parameters(type(model)) for model in (theirs, ours))
         assert got[: len(expected)] == expected
         assert get_tags(theirs) == get_tags(ours)
         for method in ("fit", "partial_fit", "predict", "score"):
-            expected = inspect.signature(getattr(theirs, method)).parameters
-            got = inspect.signature(getattr(ours, method)).parameters
-            assert [*got.values()][: len(expected)] == [*expected.values()]
-            extra = {"coefs_init", "intercepts_init"} if method == "fit" else set()
-            assert got.keys() - expected.keys() == extra
+            expected, got = (parameters(getattr(model, method)) for model in (theirs, ours))
+            assert got[: len(expected)] == expected
+            extra = {"X_val", "y_val", "sample_weight_val"} if "fit" in method else set()
+            extra |= {"coefs_init", "intercepts_init"} if method == "fit" else set()
+            assert {parameter.name for parameter in got[len(expected) :]} == extra
     X, y = digits
     states = np.random.RandomState(5), np.random.RandomState(5)
     for state, model in zip(states, pair("MLPClassifier", max_iter=1), strict=True):

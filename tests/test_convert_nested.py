@@ -197,7 +197,7 @@ def test_where_there_is_nothing_to_convert(what):
     for convert in (rustbp.from_sklearn, rustbp.to_sklearn):
         with pytest.raises(
             TypeError,
-            match=rf"{convert.__name__} takes .*, or an estimator that holds some; got {name}\.",
+            match=rf"{convert.__name__} takes .*, or an estimator that holds some; got (rustbp\.)?{name}\.",
         ):
             convert(what)
 

@@ -233,9 +233,8 @@ def _refuse_what_sklearn_lacks(model: Any) -> None:
         lacking.append(f"loss={model.loss!r}")
     elif not is_classifier(model):
         usual = "exp" if model.loss == "poisson" else "identity"
-        output = getattr(model, "out_activation_", model.output_activation)
-        if output not in (None, usual):
-            lacking.append(f"output activation {output!r}")
+        if model.output_activation not in (None, usual):
+            lacking.append(f"output activation {model.output_activation!r}")
     kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
     if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"

@@ -90,6 +90,8 @@ class Validation:
     def judge(self, model: Any, trainer: _core.Trainer) -> tuple[float, float]:
         """Score, of which more is better, and mean loss without the penalty, with the weights of ``trainer``."""
         X, y, sample_weight = self._rows
+        if sample_weight is not None and not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         output, cost = trainer.evaluate(X, y, sample_weight)
         loss = model._reported_loss(cost, 0.0)
         if model.scoring is None:
