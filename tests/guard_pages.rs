@@ -19,6 +19,7 @@ use rustbp::linalg::zeros::csr::{Csr, Indices};
 use rustbp::network::Network;
 use rustbp::network::activation::{Activation, Output};
 use rustbp::predict::predict;
+use rustbp::training::batches::Batches;
 use rustbp::training::objective::Objective;
 use rustbp::training::optimizer::Optimizer;
 use rustbp::training::trainer::Trainer;
@@ -156,7 +157,8 @@ fn check<T: Real>(isa: Isa, sizes: &[usize], rows: usize, number: usize) {
             trainer.set_dropout(vec![0.3; sizes.len() - 2]).unwrap();
         }
         for batch_size in [1 + rows / 40, 7 + rows / 10, rows] {
-            trainer.epoch(&data, Some(&order), batch_size, 2, || false).unwrap();
+            let batches = Batches { order: Some(&order), size: batch_size, ..Batches::default() };
+            trainer.epoch(&data, batches, 2, || false).unwrap();
         }
         assert!(trainer.is_finite());
     }

@@ -85,14 +85,25 @@ class Trainer:
         state: Mapping[str, Any] | None = None,
         n_threads: int | None = None,
         compute: str | None = None,
+        weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
+        layer_rates: Sequence[tuple[float, float]] | None = None,
     ) -> Trainer:
         """Parameters as the arrays say, in their dtype, float32 or float64.
+
+        ``weight_decay``: before each step, weights are multiplied by 1 - step size * weight_decay, biases are not.
+        ``max_grad_norm``: what the Euclidean norm of the gradient of cost + penalty, over all weights and biases, is
+        scaled down to where it is larger. ``layer_rates``: for each layer, factors on the step size of its weights and
+        of its biases; None: all are 1.
 
         ``compute``: None, or ``"bfloat16"``, which rounds what the matrix products multiply to bfloat16, and
         is a ``ValueError`` for float64 and on a processor without AVX512-BF16.
         """
     learning_rate: float
-    """The step size before Adam's bias correction; set it between epochs to follow a schedule."""
+    """The step size before Adam's bias correction; set it between epochs to follow a schedule. With ``learning_rates``
+    it is that of the last mini-batch."""
+    updates: int
+    """Updates made; read only."""
     dropout_seed: int
     """Where the masks of dropout come from, together with the number of the update."""
     def epoch(
@@ -102,8 +113,16 @@ class Trainer:
         order: NDArray[np.int64] | None,
         batch_size: int,
         sample_weight: NDArray[Any] | None = None,
+        *,
+        learning_rates: NDArray[np.float64] | None = None,
+        weight_decays: NDArray[np.float64] | None = None,
+        seconds: float | None = None,
     ) -> tuple[float, float]:
         """Train on the rows ``order`` names (None: all, in turn), in mini-batches.
+
+        ``learning_rates`` and ``weight_decays``, shape ``(n_batches,)``, have a number for each mini-batch in the
+        place of that of the trainer. The epoch ends after the mini-batch in which ``seconds`` have passed;
+        ``updates`` says how far it came.
 
         The last batch may be smaller than ``batch_size``. Returns the mean cost and the mean L2
         penalty (alpha / 2 times the sum of squared weights / weight of the batch) over the batches,

@@ -63,7 +63,7 @@ mod tests {
     use crate::data::{Ahead, Data, Targets};
     use crate::linalg::kernels::dispatch;
     use crate::network::{Activation, Output};
-    use crate::training::gradient_step::{GradientStep, Share, Step};
+    use crate::training::gradient_step::{GradientStep, Share, Step, Then};
 
     const SIZES: [usize; 5] = [20, 150, 101, 70, 3];
 
@@ -155,7 +155,7 @@ mod tests {
         let mut sums = network.zeros().unwrap();
         let gradient = sums.as_mut_slice();
         let mut share = Share { gradient, ..Share::of_all(&network, &mut parameters) };
-        let step = Step { accumulate: false, update: None };
+        let step = Step { accumulate: false, then: Then::Keep };
         let workspaces = std::slice::from_ref(&workspace);
         let (network, share) = (&network, &mut share);
         let ahead = Ahead::nothing();

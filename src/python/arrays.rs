@@ -245,6 +245,12 @@ pub fn order(array: &Bound<'_, PyAny>) -> PyResult<Vec<i64>> {
     Ok(order)
 }
 
+/// A number for each mini-batch, likewise: a copy of a contiguous array of float64.
+pub fn of_batches(name: &str, array: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+    let array: PyReadonlyArray1<'_, f64> = readonly(name, array)?;
+    Ok(array.as_slice()?.to_vec())
+}
+
 /// Zeros in C order. (`PyArray::zeros` panics where NumPy refuses.)
 pub fn zeros<T: Element>(py: Python<'_>, shape: [usize; 2]) -> PyResult<Bound<'_, PyArray2<T>>> {
     let mut dims = [0; 2];
@@ -271,6 +277,19 @@ pub fn sizes(sequence: &Bound<'_, PySequence>) -> PyResult<Vec<usize>> {
         sizes.push(size?.extract()?);
     }
     Ok(sizes)
+}
+
+/// A pair of numbers for each layer, likewise.
+pub fn pairs(name: &str, sequence: &Bound<'_, PySequence>) -> PyResult<Vec<[f64; 2]>> {
+    let mut pairs = Vec::new();
+    for pair in sequence.try_iter()? {
+        if pairs.len() == MAX_LAYERS {
+            return Err(Error::value(name, format!("at most {MAX_LAYERS} pairs"), "more").into());
+        }
+        let (first, second) = pair?.extract()?;
+        pairs.push([first, second]);
+    }
+    Ok(pairs)
 }
 
 /// More layers than this are a mistake.

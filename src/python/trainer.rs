@@ -1,6 +1,7 @@
 //! `_core.Trainer`: a network in training.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
 use pyo3::exceptions::{PyKeyError, PyValueError};
@@ -8,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
 use super::arrays::{
-    DataArrays, InputArray, MAX_LAYERS, Parameters, Precision, order, precision, zeros,
+    DataArrays, InputArray, MAX_LAYERS, Parameters, Precision, of_batches, order as rows_of, pairs,
+    precision, zeros,
 };
 use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
@@ -17,6 +19,7 @@ use crate::error::Error;
 use crate::linalg::kernels::Real;
 use crate::network::{Hidden, Network, Output};
 use crate::predict::{mean_cost, predict};
+use crate::training::batches::Batches;
 use crate::training::compute;
 use crate::training::optimizer::Optimizer;
 use crate::training::trainer::{Epoch, Trainer as CoreTrainer};
@@ -46,7 +49,7 @@ pub struct Trainer {
 #[pymethods]
 impl Trainer {
     #[new]
-    #[pyo3(signature = (coefs, intercepts, *, activation, output_activation, cost, cost_parameter=None, label_smoothing=0.0, dropout=None, dropout_seed=0, alpha=0.0, optimizer="sgd", learning_rate=0.001, hyperparameters=None, state=None, n_threads=None, compute=None))]
+    #[pyo3(signature = (coefs, intercepts, *, activation, output_activation, cost, cost_parameter=None, label_smoothing=0.0, dropout=None, dropout_seed=0, alpha=0.0, optimizer="sgd", learning_rate=0.001, hyperparameters=None, state=None, n_threads=None, compute=None, weight_decay=0.0, max_grad_norm=None, layer_rates=None))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python class")]
     fn new(
         coefs: &Bound<'_, PySequence>,
@@ -65,6 +68,9 @@ impl Trainer {
         state: Option<&Bound<'_, PyDict>>,
         n_threads: Option<usize>,
         compute: Option<&str>,
+        weight_decay: f64,
+        max_grad_norm: Option<f64>,
+        layer_rates: Option<&Bound<'_, PySequence>>,
     ) -> PyResult<Self> {
         let names = (hidden(activation)?, Output::from_name(output_activation)?);
         let cost = Named { name: cost, parameter: cost_parameter, label_smoothing };
@@ -81,10 +87,19 @@ impl Trainer {
             state,
             compute,
         };
-        let inner = match precision(coefs)? {
+        let mut inner = match precision(coefs)? {
             Precision::F32 => Inner::F32(settings.trainer(coefs, intercepts)?),
             Precision::F64 => Inner::F64(settings.trainer(coefs, intercepts)?),
         };
+        either!(&mut inner, trainer => {
+            trainer.set_weight_decay(weight_decay)?;
+            if let Some(norm) = max_grad_norm {
+                trainer.set_max_grad_norm(norm)?;
+            }
+            if let Some(rates) = layer_rates {
+                trainer.set_layer_rates(pairs("layer_rates", rates)?)?;
+            }
+        });
         Ok(Self { inner, allowed: Allowed::of(threads::check(n_threads)?) })
     }
 
@@ -108,7 +123,13 @@ impl Trainer {
         either!(&mut self.inner, trainer => trainer.learning_rate = value);
     }
 
-    #[pyo3(signature = (X, y, order, batch_size, sample_weight=None))]
+    #[getter]
+    fn updates(&self) -> u64 {
+        either!(&self.inner, trainer => trainer.updates())
+    }
+
+    #[pyo3(signature = (X, y, order, batch_size, sample_weight=None, *, learning_rates=None, weight_decays=None, seconds=None))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
     fn epoch(
         &mut self,
@@ -117,11 +138,24 @@ impl Trainer {
         order: Option<&Bound<'_, PyAny>>,
         batch_size: usize,
         sample_weight: Option<&Bound<'_, PyAny>>,
+        learning_rates: Option<&Bound<'_, PyAny>>,
+        weight_decays: Option<&Bound<'_, PyAny>>,
+        seconds: Option<f64>,
     ) -> PyResult<(f64, f64)> {
         let threads = self.allowed.share();
+        let order = order.map(rows_of).transpose()?;
+        let learning_rates = learning_rates.map(|a| of_batches("learning_rates", a)).transpose()?;
+        let weight_decays = weight_decays.map(|a| of_batches("weight_decays", a)).transpose()?;
+        let batches = Batches {
+            order: order.as_deref(),
+            size: batch_size,
+            learning_rates: learning_rates.as_deref(),
+            weight_decays: weight_decays.as_deref(),
+            deadline: seconds.and_then(deadline),
+        };
         either!(&mut self.inner, trainer => {
             let arrays = DataArrays::new(X, y, sample_weight)?;
-            epoch(trainer, X.py(), &arrays, order, batch_size, threads.count)
+            epoch(trainer, X.py(), &arrays, batches, threads.count)
         })
     }
 
@@ -288,19 +322,21 @@ fn restore<T: Real + Element>(
     Ok(trainer.set_state(item("t")?.extract()?, slots)?)
 }
 
+/// So many seconds from now; None beyond what a clock can tell.
+fn deadline(seconds: f64) -> Option<Instant> {
+    Instant::now().checked_add(Duration::try_from_secs_f64(seconds.max(0.0)).ok()?)
+}
+
 fn epoch<T: Real + Element>(
     trainer: &mut CoreTrainer<T>,
     py: Python<'_>,
     arrays: &DataArrays<'_, T>,
-    rows: Option<&Bound<'_, PyAny>>,
-    batch_size: usize,
+    batches: Batches<'_>,
     threads: usize,
 ) -> PyResult<(f64, f64)> {
     let data = arrays.view()?;
-    let rows = rows.map(order).transpose()?;
-    let rows = rows.as_deref();
     let mut signals = Signals::new();
-    let epoch = py.detach(|| trainer.epoch(&data, rows, batch_size, threads, || signals.stop()))?;
+    let epoch = py.detach(|| trainer.epoch(&data, batches, threads, || signals.stop()))?;
     let loss = signals.result(match epoch {
         Epoch::Finished(loss) => Some(loss),
         Epoch::Stopped => None,

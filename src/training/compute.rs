@@ -45,6 +45,7 @@ mod tests {
     use crate::linalg::zeros::csr::{Csr, Indices};
     use crate::network::{Activation, Network, Output};
     use crate::predict::predict;
+    use crate::training::batches::Batches;
     use crate::training::objective::Objective;
     use crate::training::optimizer::Optimizer;
     use crate::training::trainer::{Epoch, Trainer};
@@ -131,7 +132,8 @@ mod tests {
         let rows = classes.y.len() as i64;
         for epoch in 0..epochs {
             let order: Vec<i64> = (0..rows).map(|i| (i * 7 + epoch) % rows).collect();
-            let end = trainer.epoch(&classes.data(), Some(&order), 101, threads, || false);
+            let batches = Batches { order: Some(&order), size: 101, ..Batches::default() };
+            let end = trainer.epoch(&classes.data(), batches, threads, || false);
             assert!(matches!(end, Ok(Epoch::Finished(_))));
         }
         trainer

@@ -3,12 +3,16 @@
 
 use std::time::Instant;
 
+use arrayvec::ArrayVec;
+
 use crate::backprop::layouts;
-use crate::data::{Data, Rows, check_order};
+use crate::data::Data;
 use crate::error::Error;
 use crate::linalg::kernels::Real;
 use crate::linalg::memory::panels::Aligned;
-use crate::linalg::team::{self, Team};
+use crate::linalg::team::{self, MAX_THREADS, Team};
+use crate::training::batches::Batches;
+use crate::training::clipping::then;
 use crate::training::gradient_step::Share;
 use crate::training::loss::Loss;
 use crate::training::pass::Pass;
@@ -19,32 +23,20 @@ use crate::training::sharing::work::{rows_at_once, useful_threads};
 use crate::training::trainer::{Epoch, Trainer};
 
 impl<T: Real> Trainer<T> {
-    /// One epoch over the rows that `order` names (None: all, in turn) in mini-batches of `batch_size`, on up to `allowed`
-    /// threads.
+    /// One epoch on up to `allowed` threads.
     ///
     /// `stop` is asked before every batch, and before each go of a large one.
     pub fn epoch(
         &mut self,
         data: &Data<'_, T>,
-        order: Option<&[i64]>,
-        batch_size: usize,
+        batches: Batches<'_>,
         allowed: usize,
         mut stop: impl FnMut() -> bool,
     ) -> Result<Epoch, Error> {
         if data.check(&self.network, &mut stop)?.is_none() {
             return Ok(Epoch::Stopped);
         }
-        let all = match order {
-            None => Rows::Range { first: 0, len: data.x.rows() },
-            Some(order) => {
-                check_order(order, data.x.rows())?;
-                Rows::Named(order)
-            }
-        };
-        if batch_size == 0 || all.is_empty() {
-            return Err(Error::value("batch_size and number of rows", "at least 1", 0));
-        }
-        let batch_size = batch_size.min(all.len());
+        let (all, batch_size) = batches.of(data.x.rows())?;
         let at_once = rows_at_once(&self.network, batch_size);
         let parameters = self.parameters.as_slice();
         let layouts =
@@ -53,7 +45,7 @@ impl<T: Real> Trainer<T> {
         self.start_squares()?;
         let for_neurons = by_neurons::threads(self, &layouts, batch_size, allowed);
         if for_neurons > threads {
-            return by_neurons::epoch(self, data, all, batch_size, &layouts, for_neurons, stop);
+            return by_neurons::epoch(self, data, batches, &layouts, for_neurons, stop);
         }
 
         let in_halves = at_once == batch_size && is_in_halves(&self.network, batch_size);
@@ -71,11 +63,13 @@ impl<T: Real> Trainer<T> {
             self.workspaces.prepare(network, &data.x, room, threads, &layouts, self.isa)?;
             self.start_sums(match half_each {
                 true => HALVES,
-                false => usize::from(at_once < batch_size),
+                false => usize::from(at_once < batch_size || self.max_grad_norm.is_some()),
             })?;
             let mut total = Loss::default();
-            let mut first = 0;
-            while first < all.len() {
+            let (mut first, mut number) = (0, 0);
+            while first < all.len() && !(number > 0 && batches.ends_early()) {
+                self.begin_batch(&batches, number);
+                number += 1;
                 let batch = all.slice(first, batch_size.min(all.len() - first));
                 first += batch.len();
                 let next = all.slice(first, batch_size.min(all.len() - first));
@@ -90,7 +84,7 @@ impl<T: Real> Trainer<T> {
                 };
                 total.add(loss, batch.len());
             }
-            Ok(Epoch::Finished(total.over(all.len())))
+            Ok(Epoch::Finished(total.over(first)))
         })?;
         if threads > 1 && matches!(end, Epoch::Finished(_)) {
             self.pace.observe(on_one, all.len(), start.elapsed());
@@ -108,18 +102,22 @@ impl<T: Real> Trainer<T> {
     ) -> Result<Option<Loss>, Error> {
         let weight = data.total_weight(batch.rows)?;
         let penalty = self.penalty(weight);
-        let update = Some(self.next_update(weight));
+        self.ready_update(1.0 / weight);
+        let then = then(self.max_grad_norm, &self.update);
         let network = &self.network;
         let pass = Pass { network, isa: self.isa, cost: &self.cost, data, masks: self.masks() };
         let parameters = &mut Share {
             state: self.state.each_mut().map(Aligned::as_mut_slice),
             gradient: self.gradient.as_mut_slice(),
             squares: &mut self.squares,
+            norms: &mut self.norms,
             ..Share::of_all(network, self.parameters.as_mut_slice())
         };
         let workspaces = &mut self.workspaces;
-        let cost = by_rows::batch(pass, team, workspaces, parameters, batch, update, stop);
+        let cost = by_rows::batch(pass, team, workspaces, parameters, batch, then, stop);
         let Some(cost) = cost else { return Ok(None) };
+        let ends: ArrayVec<_, MAX_THREADS> = workspaces.ends().collect();
+        self.clip(team, weight, &ends);
         self.updates += 1;
         Ok(Some(Loss { cost: cost / weight, penalty }))
     }
@@ -139,6 +137,10 @@ mod tests {
     use crate::training::sharing::autotune::Pace;
 
     const ROWS: usize = 600;
+
+    fn batches(size: usize) -> Batches<'static> {
+        Batches { size, ..Batches::default() }
+    }
 
     /// A trainer of a network with some small weights.
     fn trainer(
@@ -173,7 +175,7 @@ mod tests {
         let mut trainer = trainer(sizes, Activation::Relu, ADAM, 0.1);
         trainer.workspaces.set_speeds(speeds);
         let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
-        let loss = trainer.epoch(&data, None, batch, speeds.len(), || false);
+        let loss = trainer.epoch(&data, batches(batch), speeds.len(), || false);
         assert_eq!(trainer.workspaces.each.len(), speeds.len(), "all threads are used");
         (trainer.parameters().to_vec(), format!("{loss:?}"))
     }
@@ -193,7 +195,7 @@ mod tests {
             Input::Dense(_) => assert!(matches!(layout, Layout::Columns { .. })),
             Input::Sparse(_) => assert!(matches!(layout, Layout::Entries { .. })),
         }
-        trainer.epoch(data, None, BATCH, threads, || false).unwrap();
+        trainer.epoch(data, batches(BATCH), threads, || false).unwrap();
         assert_eq!(trainer.workspaces.each.len(), threads, "all threads are used");
         trainer.parameters().to_vec()
     }
@@ -256,7 +258,7 @@ mod tests {
                 if tries_one {
                     (0..3).for_each(|_| trainer.pace.observe(false, 1, Duration::from_millis(1)));
                 }
-                trainer.epoch(&data, None, 203, threads, || false).unwrap();
+                trainer.epoch(&data, batches(203), threads, || false).unwrap();
                 let expected = if tries_one { 1 } else { threads };
                 assert_eq!(trainer.workspaces.each.len(), expected);
                 let has_observed = trainer.pace != Pace::default();

@@ -11,23 +11,25 @@ use crate::linalg::zeros::columns::{self, InColumns};
 use crate::linalg::zeros::sparse::MAX_PANELS_AT_ONCE;
 use crate::network::{Block, Network};
 use crate::training::loss::sum_of_squares;
-use crate::training::optimizer::{Gradient, MAX_SLOTS, Update};
+use crate::training::optimizer::{MAX_SLOTS, Update, Updates};
 
-/// What becomes of the gradient of a block, once BP3 or BP4 has it.
+/// What becomes of the sums of a block, once BP3 or BP4 has them.
 #[derive(Clone, Copy)]
-pub struct Step<T> {
+pub struct Step<'a, T> {
     /// Add to the sums of earlier rows of the same batch.
     pub accumulate: bool,
-    /// Apply the update at once, while the block is in the L1 cache; without it the sums are kept.
-    pub update: Option<(Update<T>, Scale<T>)>,
+    pub then: Then<'a, T>,
 }
 
-/// How sums over a batch become the gradient: (sum + alpha w) / weight of the batch.
+/// See [`Step`].
 #[derive(Clone, Copy)]
-pub struct Scale<T> {
-    pub alpha: T,
-    /// 1 / weight of the batch.
-    pub scale: T,
+pub enum Then<'a, T> {
+    /// The sums are kept.
+    Keep,
+    /// They are kept, and the gradient that they will be is measured.
+    Measure(&'a Updates<T>),
+    /// The update is applied at once, while the block is in the L1 cache.
+    Update(&'a Updates<T>),
 }
 
 /// One thread's share of the parameters, and of all that has their layout.
@@ -39,6 +41,8 @@ pub struct Share<'a, T> {
     pub gradient: &'a mut [T],
     /// Sum of squares of the weights of each block after the update; empty where nobody asks.
     pub squares: &'a mut [f64],
+    /// Sum of squares of the gradient of each block, where it is to be measured.
+    pub norms: &'a mut [f64],
     /// What the last round took.
     pub seconds: f64,
 }
@@ -56,6 +60,7 @@ impl<'a, T> Share<'a, T> {
             state: [&mut [], &mut []],
             gradient: &mut [],
             squares: &mut [],
+            norms: &mut [],
             seconds: 0.0,
         }
     }
@@ -67,6 +72,7 @@ impl<'a, T> Share<'a, T> {
             state: self.state.each_mut().map(|slot| &mut **slot),
             gradient: self.gradient,
             squares: self.squares,
+            norms: self.norms,
             seconds: self.seconds,
         }
     }
@@ -84,7 +90,7 @@ impl<T: Real> Share<'_, T> {
         &mut self,
         block: &Block,
         range: Range<usize>,
-        step: &Step<T>,
+        step: &Step<'_, T>,
         sums: &mut [T; BLOCK],
     ) {
         let sum = &mut sums[..range.len()];
@@ -94,20 +100,26 @@ impl<T: Real> Share<'_, T> {
                 (V::read(before, i) + V::read(sum, i)).write(sum, i);
             }
         }
-        let Some((update, Scale { alpha, scale })) = step.update else {
-            self.gradient[range].copy_from_slice(sum);
-            return;
-        };
         let is_weight = block.inputs.is_some();
-        let decay = if is_weight { alpha } else { T::ZERO };
+        let (layer, kind) = (block.layer - 1, usize::from(!is_weight));
+        let number = block.number - self.blocks.start;
+        let update = match step.then {
+            Then::Update(updates) => &updates[layer][kind],
+            Then::Measure(updates) => {
+                let parameters = &self.parameters[range.clone()];
+                self.norms[number] = updates[layer][kind].square_of_gradient(parameters, sum);
+                return self.gradient[range].copy_from_slice(sum);
+            }
+            Then::Keep => return self.gradient[range].copy_from_slice(sum),
+        };
         let state = self.state.each_mut().map(|slot| match slot.is_empty() {
             true => &mut [][..],
             false => &mut slot[range.clone()],
         });
         let parameters = &mut self.parameters[range];
-        update.apply::<V>(parameters, Gradient { sum, decay, scale }, state);
+        update.apply::<V>(parameters, sum, state);
         if !self.squares.is_empty() && is_weight {
-            self.squares[block.number - self.blocks.start] = sum_of_squares::<V>(parameters);
+            self.squares[number] = sum_of_squares::<V>(parameters);
         }
     }
 }
@@ -117,7 +129,7 @@ pub struct GradientStep<'a, 'b, T> {
     pub network: &'a Network,
     pub workspaces: &'a [Workspace<T>],
     pub share: &'a mut Share<'b, T>,
-    pub step: Step<T>,
+    pub step: Step<'a, T>,
     /// Rows of the next batch, asked for meanwhile.
     pub ahead: Ahead<'a, T>,
 }
@@ -184,24 +196,52 @@ impl<T: Real> GradientStep<'_, '_, T> {
     }
 }
 
+/// The same from sums at hand: those of the share, and `more` for all parameters where there are some.
+pub struct FromSums<'a, 'b, T> {
+    pub network: &'a Network,
+    pub share: &'a mut Share<'b, T>,
+    pub more: Option<&'a [T]>,
+    pub then: Then<'a, T>,
+}
+
+impl<T: Real> Kernel<T> for FromSums<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let Self { network, share, more, then } = self;
+        let step = Step { accumulate: true, then };
+        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
+            return;
+        };
+        let Sums([sums]) = &mut Sums([[T::ZERO; BLOCK]; 1]);
+        for block in network.blocks(share.blocks.clone()) {
+            let sum = &mut sums[..block.range().len()];
+            match more {
+                Some(more) => sum.copy_from_slice(&more[block.range()]),
+                None => sum.fill(T::ZERO),
+            }
+            share.finish::<V>(&block, Share::<T>::range(&block, origin), &step, sums);
+        }
+    }
+}
+
 /// Layer 1 where columns of X that are zero in all rows leave their weights as they are: neither BP4 nor the update has to
 /// look at them.
 struct ColumnsAlone<'a, T> {
     x: InColumns<'a, T>,
     delta: &'a Panels<T>,
     update: Update<T>,
-    scale: T,
 }
 
 impl<'a, T: Real> ColumnsAlone<'a, T> {
-    fn of(workspaces: &'a [Workspace<T>], step: &Step<T>) -> Option<Self> {
+    fn of(workspaces: &'a [Workspace<T>], step: &Step<'_, T>) -> Option<Self> {
         match (workspaces, step) {
-            (
-                [alone],
-                Step { accumulate: false, update: Some((update, Scale { alpha, scale })) },
-            ) if update.rests_at_zero(*alpha) => {
+            ([alone], Step { accumulate: false, then: Then::Update([[update, _], ..]) })
+                if update.rests_at_zero() =>
+            {
                 let (x, delta) = (alone.in_columns()?, &alone.delta[0]);
-                Some(Self { x, delta, update: *update, scale: *scale })
+                Some(Self { x, delta, update: *update })
             }
             _ => None,
         }
@@ -216,7 +256,7 @@ impl<'a, T: Real> ColumnsAlone<'a, T> {
         parameters: &mut [T],
         sums: &mut [T; BLOCK],
     ) {
-        let Self { x, delta, update, scale } = *self;
+        let Self { x, delta, update } = *self;
         let inputs = first.inputs.unwrap_or(0);
         let delta = delta.panel(first.panel);
         for columns in x.between(inputs..inputs + blocks).chunks(WIDTH) {
@@ -225,11 +265,10 @@ impl<'a, T: Real> ColumnsAlone<'a, T> {
                 prefetch(parameters.as_ptr().wrapping_add(row * WIDTH));
             }
             columns::outer::<V>(x, columns, delta, first.cols, sums);
-            for (column, sum) in columns.iter().zip(sums.chunks_exact(WIDTH)) {
+            for (column, sum) in columns.iter().zip(sums.chunks_exact_mut(WIDTH)) {
                 let row = column.number - inputs * WIDTH;
-                let gradient = Gradient { sum, decay: T::ZERO, scale };
                 let parameters = &mut parameters[row * WIDTH..][..WIDTH];
-                update.apply::<V>(parameters, gradient, [&mut [], &mut []]);
+                update.apply::<V>(parameters, sum, [&mut [], &mut []]);
             }
         }
     }

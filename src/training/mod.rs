@@ -3,6 +3,8 @@
 //! It imports [`backprop`](crate::backprop) and all below it. Newcomers start with [`epoch`]; to add an optimizer, with
 //! [`optimizer`].
 
+pub mod batches;
+pub mod clipping;
 pub mod compute;
 pub mod epoch;
 pub mod gradient_step;

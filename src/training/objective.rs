@@ -8,7 +8,7 @@ use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::linalg::memory::panels::Aligned;
 use crate::linalg::team;
 use crate::network::{Cost, Network};
-use crate::training::gradient_step::Share;
+use crate::training::gradient_step::{Share, Then};
 use crate::training::loss::{Loss, Squares};
 use crate::training::pass::Pass;
 use crate::training::sharing::by_rows::{self, Batch};
@@ -100,8 +100,8 @@ impl<T: Real> Objective<T> {
             };
             let batch = Batch { rows: all, next: all.slice(rows, 0), at_once };
             let workspaces = &mut self.workspaces;
-            let cost = by_rows::batch(pass, team, workspaces, parameters, batch, None, &mut stop);
-            Ok(cost)
+            let then = Then::Keep;
+            Ok(by_rows::batch(pass, team, workspaces, parameters, batch, then, &mut stop))
         })?;
         let Some(cost) = cost else { return Ok(None) };
         let scale = T::of(1.0 / weight);

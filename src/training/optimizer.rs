@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::error::Error;
 use crate::linalg::kernels::{Real, Vector};
+use crate::linalg::memory::panels::WIDTH;
 
 /// How parameters follow the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,13 +60,13 @@ impl Optimizer {
         }
     }
 
-    /// The numbers of update `t` (counted from 1).
-    pub fn update<T: Real>(&self, learning_rate: f64, t: u64) -> Update<T> {
+    /// What update `t` (counted from 1) does with a step of this size.
+    pub fn rule<T: Real>(&self, learning_rate: f64, t: u64) -> Rule<T> {
         match *self {
             Optimizer::Sgd { momentum: 0.0, .. } => {
-                Update::Plain { learning_rate: T::of(learning_rate) }
+                Rule::Plain { learning_rate: T::of(learning_rate) }
             }
-            Optimizer::Sgd { momentum, nesterov } => Update::Momentum {
+            Optimizer::Sgd { momentum, nesterov } => Rule::Momentum {
                 learning_rate: T::of(learning_rate),
                 momentum: T::of(momentum),
                 nesterov,
@@ -73,7 +74,7 @@ impl Optimizer {
             Optimizer::Adam { beta_1, beta_2, epsilon } => {
                 let t = t as f64;
                 let step = learning_rate * (1.0 - beta_2.powf(t)).sqrt() / (1.0 - beta_1.powf(t));
-                Update::Adam {
+                Rule::Adam {
                     step: T::of(step),
                     beta_1: T::of(beta_1),
                     rest_1: T::of(1.0 - beta_1),
@@ -87,51 +88,83 @@ impl Optimizer {
     }
 }
 
-/// One update, ready to be applied to any stretch of the parameters.
+/// From a gradient to a step.
 #[derive(Clone, Copy, Debug)]
-pub enum Update<T> {
+pub enum Rule<T> {
     Plain { learning_rate: T },
     Momentum { learning_rate: T, momentum: T, nesterov: bool },
     Adam { step: T, beta_1: T, rest_1: T, beta_2: T, rest_2: T, epsilon: T },
 }
 
-/// A stretch of the sum over a batch, and how it becomes the gradient: (sum + decay * w) * scale.
-#[derive(Clone, Copy)]
-pub struct Gradient<'a, T> {
-    pub sum: &'a [T],
-    /// The L2 penalty `alpha`; 0 for biases.
-    pub decay: T,
-    /// 1 / (weight of the batch).
+impl<T: Real> Rule<T> {
+    /// The same with a step so many times as large.
+    pub fn times(mut self, factor: f64) -> Self {
+        let (Rule::Plain { learning_rate: step }
+        | Rule::Momentum { learning_rate: step, .. }
+        | Rule::Adam { step, .. }) = &mut self;
+        *step = *step * T::of(factor);
+        self
+    }
+}
+
+/// One update of the weights of a layer, or of its biases, ready to be applied to any stretch of them.
+///
+/// The gradient is (sum over the batch + alpha w) * scale.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<T> {
+    pub rule: Rule<T>,
+    /// The L2 penalty; 0 for biases.
+    pub alpha: T,
+    /// 1 / (weight of the batch), less where the gradient is clipped.
     pub scale: T,
+    /// The factor that weight decay puts on a weight before its step: Loshchilov and Hutter, Decoupled weight decay
+    /// regularization (2019), in PyTorch's form, 1 - learning rate * decay. It is 1 for biases.
+    pub keep: T,
+}
+
+/// What an update does with the weights and with the biases of each layer.
+pub type Updates<T> = [[Update<T>; 2]];
+
+/// A stretch of the sums over a batch, and how they become the gradient.
+struct Gradient<'a, T> {
+    sum: &'a [T],
+    alpha: T,
+    scale: T,
 }
 
 impl<T: Real> Gradient<'_, T> {
     #[inline(always)]
     fn read<V: Vector<Scalar = T>>(&self, w: V, i: usize) -> V {
-        w.mul_add(V::splat(self.decay), V::read(self.sum, i)) * V::splat(self.scale)
+        w.mul_add(V::splat(self.alpha), V::read(self.sum, i)) * V::splat(self.scale)
     }
 }
 
 impl<T: Real> Update<T> {
     /// Whether weights stay as they are where the gradient's sum is 0.
-    pub fn rests_at_zero(&self, decay: T) -> bool {
-        matches!(self, Update::Plain { .. }) && decay == T::ZERO
+    pub fn rests_at_zero(&self) -> bool {
+        matches!(self.rule, Rule::Plain { .. }) && self.alpha == T::ZERO && self.keep == T::ONE
     }
 
-    /// Update `w` and the same stretch of the state. The length is a multiple of a register's.
+    /// Update `w` and the same stretch of the state. The length is a multiple of a register's. The sums are used up.
     #[inline(always)]
     pub fn apply<V: Vector<Scalar = T>>(
         &self,
         w: &mut [T],
-        gradient: Gradient<'_, T>,
+        sum: &mut [T],
         state: [&mut [T]; MAX_SLOTS],
     ) {
         // Of one length, and each step within it, as the loops say it: so the compiler drops the checks of every read.
         let n = w.len();
         let [first, second] = state;
-        let gradient = Gradient { sum: &gradient.sum[..n], ..gradient };
-        match *self {
-            Update::Plain { learning_rate } => {
+        let sum = &mut sum[..n];
+        let decays = self.keep != T::ONE;
+        if decays {
+            self.decay::<V>(w, sum);
+        }
+        let alpha = if decays { T::ZERO } else { self.alpha };
+        let gradient = Gradient { sum, alpha, scale: self.scale };
+        match self.rule {
+            Rule::Plain { learning_rate } => {
                 let rate = V::splat(-learning_rate);
                 let mut i = 0;
                 while i + V::LANES <= n {
@@ -140,7 +173,7 @@ impl<T: Real> Update<T> {
                     i += V::LANES;
                 }
             }
-            Update::Momentum { learning_rate, momentum, nesterov } => {
+            Rule::Momentum { learning_rate, momentum, nesterov } => {
                 let (rate, momentum) = (V::splat(-learning_rate), V::splat(momentum));
                 let velocities = &mut first[..n];
                 let mut i = 0;
@@ -154,7 +187,7 @@ impl<T: Real> Update<T> {
                     i += V::LANES;
                 }
             }
-            Update::Adam { step, beta_1, rest_1, beta_2, rest_2, epsilon } => {
+            Rule::Adam { step, beta_1, rest_1, beta_2, rest_2, epsilon } => {
                 let (beta_1, rest_1) = (V::splat(beta_1), V::splat(rest_1));
                 let (beta_2, rest_2) = (V::splat(beta_2), V::splat(rest_2));
                 let (step, epsilon) = (V::splat(step), V::splat(epsilon));
@@ -172,5 +205,32 @@ impl<T: Real> Update<T> {
                 }
             }
         }
+    }
+
+    /// Decay the weights. The penalty, whose gradient is that of the weights before, goes into the sums.
+    #[inline(always)]
+    fn decay<V: Vector<Scalar = T>>(&self, w: &mut [T], sum: &mut [T]) {
+        let (alpha, keep) = (V::splat(self.alpha), V::splat(self.keep));
+        let mut i = 0;
+        while i + V::LANES <= w.len() {
+            let x = V::read(w, i);
+            x.mul_add(alpha, V::read(sum, i)).write(sum, i);
+            (x * keep).write(w, i);
+            i += V::LANES;
+        }
+    }
+
+    /// The sum of squares of the gradient of `w`, in an order of its own.
+    #[inline(always)]
+    pub fn square_of_gradient(&self, w: &[T], sum: &[T]) -> f64 {
+        let (alpha, scale) = (self.alpha.as_f64(), self.scale.as_f64());
+        let mut lanes = [0.0; WIDTH];
+        for (w, sum) in w.chunks_exact(WIDTH).zip(sum.chunks_exact(WIDTH)) {
+            for i in 0..WIDTH {
+                let g = (sum[i].as_f64() + alpha * w[i].as_f64()) * scale;
+                lanes[i] += g * g;
+            }
+        }
+        lanes.iter().sum()
     }
 }

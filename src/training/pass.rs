@@ -4,7 +4,7 @@ use crate::backprop::{Masks, Workspace, backward, forward};
 use crate::data::{Ahead, Data, Rows};
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::network::{Cost, Network};
-use crate::training::gradient_step::{GradientStep, Share, Step};
+use crate::training::gradient_step::{GradientStep, Share, Step, Then};
 
 /// What a pass over one batch needs to know.
 #[derive(Clone, Copy)]
@@ -38,7 +38,7 @@ impl<T: Real> Pass<'_, '_, T> {
         forward(network, parameters, isa, &data.x, rows, masks, workspace);
         backward(network, parameters, isa, cost, data, rows, workspace);
         let share = &mut Share { gradient: sums, ..Share::of_all(network, &mut []) };
-        let step = Step { accumulate, update: None };
+        let step = Step { accumulate, then: Then::Keep };
         let (workspaces, ahead) = (std::slice::from_ref(&*workspace), Ahead::new(&data.x, next));
         dispatch(isa, GradientStep { network, workspaces, share, step, ahead });
         workspace.costs().iter().sum()

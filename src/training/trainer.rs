@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::linalg::memory::panels::{Aligned, WIDTH};
 use crate::network::{Cost, Network};
-use crate::training::gradient_step::Scale;
 use crate::training::loss::{Loss, Squares};
 use crate::training::optimizer::{MAX_SLOTS, Optimizer, Update};
 use crate::training::sharing::autotune::Pace;
@@ -33,10 +32,17 @@ pub struct Trainer<T> {
     pub(super) optimizer: Optimizer,
     /// The step size, before Adam's correction of its bias.
     pub learning_rate: f64,
+    pub(super) weight_decay: f64,
+    /// What the norm of the gradient is clipped to.
+    pub(super) max_grad_norm: Option<f64>,
+    /// Factors on the step sizes of each layer's weights and biases; empty where all are 1.
+    layer_rates: Vec<[f64; 2]>,
     pub(super) parameters: Aligned<T>,
     pub(super) state: [Aligned<T>; MAX_SLOTS],
     /// Updates made.
     pub(super) updates: u64,
+    /// What the update at hand does with the weights and the biases of each layer.
+    pub(super) update: Vec<[Update<T>; 2]>,
     pub(super) isa: Isa,
     pub(super) workspaces: Workspaces<T>,
     /// Those for the other one of one thread and all, where both are in use.
@@ -45,6 +51,8 @@ pub struct Trainer<T> {
     /// Sums over a batch that is taken in several goes, or over both halves of one, one after the other.
     pub(super) gradient: Aligned<T>,
     pub(super) squares: Vec<f64>,
+    /// Sum of squares of the gradient of each block, where it is to be clipped.
+    pub(super) norms: Vec<f64>,
 }
 
 impl<T: Real> Trainer<T> {
@@ -67,14 +75,19 @@ impl<T: Real> Trainer<T> {
             state: [slot(0)?, slot(1)?],
             gradient: empty()?,
             squares: Vec::new(),
+            norms: Vec::new(),
             network,
             cost,
             dropout_seed: 0,
             alpha,
             optimizer,
             learning_rate,
+            weight_decay: 0.0,
+            max_grad_norm: None,
+            layer_rates: Vec::new(),
             parameters,
             updates: 0,
+            update: Vec::new(),
             isa: Isa::best(),
             workspaces: Workspaces::none(),
             other_workspaces: Workspaces::none(),
@@ -97,6 +110,34 @@ impl<T: Real> Trainer<T> {
     /// What the next update drops.
     pub(super) fn masks(&self) -> Masks {
         Masks::new(self.dropout_seed, self.updates, 1.0)
+    }
+
+    /// Decay the weights, but not the biases, by this much times the step size before each step.
+    pub fn set_weight_decay(&mut self, decay: f64) -> Result<(), Error> {
+        check_all("weight_decay", &[decay])?;
+        self.weight_decay = decay;
+        Ok(())
+    }
+
+    /// Scale down gradients whose norm, over all parameters, is larger.
+    pub fn set_max_grad_norm(&mut self, norm: f64) -> Result<(), Error> {
+        if !(norm > 0.0 && norm.is_finite()) {
+            return Err(Error::value("max_grad_norm", "positive and finite", norm));
+        }
+        self.max_grad_norm = Some(norm);
+        self.norms = vector_of(0.0, self.network.block_count(), "the parameters")?;
+        Ok(())
+    }
+
+    /// Put factors on the step sizes of the weights and the biases of each layer.
+    pub fn set_layer_rates(&mut self, rates: Vec<[f64; 2]>) -> Result<(), Error> {
+        if rates.len() != self.network.depth() {
+            let expected = format!("a pair for each of {} layers", self.network.depth());
+            return Err(Error::value("layer_rates", expected, format!("{} pairs", rates.len())));
+        }
+        check_all("layer_rates", rates.as_flattened())?;
+        self.layer_rates = rates;
+        Ok(())
     }
 
     pub fn network(&self) -> &Network {
@@ -145,10 +186,21 @@ impl<T: Real> Trainer<T> {
         0.5 * self.alpha * self.squares.iter().sum::<f64>() / weight
     }
 
-    /// What the next update does with the sums over a batch of this weight.
-    pub(super) fn next_update(&self, weight: f64) -> (Update<T>, Scale<T>) {
-        let scale = Scale { alpha: T::of(self.alpha), scale: T::of(1.0 / weight) };
-        (self.optimizer.update(self.learning_rate, self.updates + 1), scale)
+    /// Make ready the next update, from sums over a batch that are to be scaled so.
+    pub(super) fn ready_update(&mut self, scale: f64) {
+        let rule = self.optimizer.rule(self.learning_rate, self.updates + 1);
+        let decay = self.learning_rate * self.weight_decay;
+        let (scale, alpha) = (T::of(scale), T::of(self.alpha));
+        let of_layer = |[weights, biases]: [f64; 2]| {
+            let keep = T::of(1.0 - decay * weights);
+            let weights = Update { rule: rule.times(weights), alpha, scale, keep };
+            [weights, Update { rule: rule.times(biases), alpha: T::ZERO, keep: T::ONE, ..weights }]
+        };
+        self.update.clear();
+        match self.layer_rates.as_slice() {
+            [] => self.update.resize(self.network.depth(), of_layer([1.0; 2])),
+            rates => self.update.extend(rates.iter().copied().map(of_layer)),
+        }
     }
 
     /// Have room for so many vectors of sums.
@@ -176,5 +228,13 @@ impl<T: Real> Trainer<T> {
         };
         dispatch(self.isa, kernel);
         Ok(())
+    }
+}
+
+/// Refuse step sizes, decays and factors that are negative or not finite.
+pub(super) fn check_all(name: &str, numbers: &[f64]) -> Result<(), Error> {
+    match numbers.iter().find(|x| !(**x >= 0.0 && x.is_finite())) {
+        Some(wrong) => Err(Error::value(name, "at least 0 and finite", wrong)),
+        None => Ok(()),
     }
 }

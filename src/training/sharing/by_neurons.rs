@@ -18,9 +18,10 @@ use crate::linalg::kernels::{Real, dispatch};
 use crate::linalg::memory::panels::{Aligned, panel_count};
 use crate::linalg::team::{self, MAX_THREADS, Team};
 use crate::network::Network;
-use crate::training::gradient_step::{GradientStep, Scale, Share, Step};
+use crate::training::batches::Batches;
+use crate::training::gradient_step::{GradientStep, Share, Step, Then};
 use crate::training::loss::Loss;
-use crate::training::optimizer::{MAX_SLOTS, Update};
+use crate::training::optimizer::MAX_SLOTS;
 use crate::training::sharing::shares::cut;
 use crate::training::trainer::{Epoch, Trainer};
 
@@ -45,6 +46,8 @@ pub(in crate::training) fn threads<T: Real>(
         || batch_size.saturating_mul(INPUTS_PER_ROW) > sizes[0]
         || layouts.iter().any(|layout| layout.is_of_lists())
         || trainer.isa.multiplies_bfloat16()
+        // Its norm is that of all layers: the first one could not be updated by itself.
+        || trainer.max_grad_norm.is_some()
     {
         return 1;
     }
@@ -56,12 +59,12 @@ pub(in crate::training) fn threads<T: Real>(
 pub(in crate::training) fn epoch<T: Real>(
     trainer: &mut Trainer<T>,
     data: &Data<'_, T>,
-    all: Rows<'_>,
-    batch_size: usize,
+    batches: Batches<'_>,
     layouts: &[Layout],
     threads: usize,
     mut stop: impl FnMut() -> bool,
 ) -> Result<Epoch, Error> {
+    let (all, batch_size) = batches.of(data.x.rows())?;
     team::with(threads, |team| {
         // As many as there are, which is fewer where the system refused some; each has room for all rows.
         let threads = team.threads();
@@ -76,51 +79,53 @@ pub(in crate::training) fn epoch<T: Real>(
         )?;
         let shares = NeuronShares::new(&trainer.network, threads);
         let mut total = Loss::default();
-        let mut first = 0;
-        let mut update = None;
+        let (mut first, mut number) = (0, 0);
         loop {
             let batch = all.slice(first, batch_size.min(all.len() - first));
             // Or how the epoch ends, once the first layer has got its last update.
-            let weight = match batch.is_empty() {
-                true => Err(Ok(Epoch::Finished(total.over(all.len())))),
+            let ends = batch.is_empty() || (number > 0 && batches.ends_early());
+            let weight = match ends {
+                true => Err(Ok(Epoch::Finished(total.over(first)))),
                 false if stop() => Err(Ok(Epoch::Stopped)),
                 false => data.total_weight(batch).map_err(Err),
             };
             let rows = if weight.is_ok() { batch } else { batch.slice(0, 0) };
-            meet(trainer, team, data, rows, update, &shares);
+            meet(trainer, team, data, rows, number > 0, &shares);
             let weight = match weight {
                 Ok(weight) => weight,
                 Err(end) => return end,
             };
-            let next = trainer.next_update(weight);
+            trainer.begin_batch(&batches, number);
+            trainer.ready_update(1.0 / weight);
             let penalty = trainer.penalty(weight);
-            let cost = rest_of_batch(trainer, data, batch, next, &shares);
+            let cost = rest_of_batch(trainer, data, batch, &shares);
             total.add(Loss { cost: cost / weight, penalty }, batch.len());
-            update = Some(next);
             trainer.updates += 1;
+            number += 1;
             first += batch.len();
         }
     })
 }
 
-/// Each thread for its own neurons of the first layer: BP3, BP4 and `update` for the batch before, if there was one; then
+/// Each thread for its own neurons of the first layer: BP3, BP4 and the update for the batch before, if there was one; then
 /// forward with `rows`, if there are any.
 fn meet<T: Real>(
     trainer: &mut Trainer<T>,
     team: &Team<'_>,
     data: &Data<'_, T>,
     rows: Rows<'_>,
-    update: Option<(Update<T>, Scale<T>)>,
+    updates: bool,
     neurons: &NeuronShares,
 ) {
     let (network, isa, masks) = (&trainer.network, trainer.isa, trainer.masks());
+    let update = &trainer.update;
     let mut shares =
         neurons.cut(network, &mut trainer.parameters, &mut trainer.state, &mut trainer.squares);
     let parts = shares.iter_mut().zip(&mut trainer.workspaces.each).zip(&neurons.panels);
     let mut parts: ArrayVec<_, MAX_THREADS> = parts.collect();
     team.each(&mut parts, |_, ((share, workspace), panels)| {
-        if update.is_some() {
-            let step = Step { accumulate: false, update };
+        if updates {
+            let step = Step { accumulate: false, then: Then::Update(update) };
             let workspaces = std::slice::from_ref(&**workspace);
             let ahead = Ahead::new(&data.x, rows);
             dispatch(isa, GradientStep { network, workspaces, share, step, ahead });
@@ -139,7 +144,6 @@ fn rest_of_batch<T: Real>(
     trainer: &mut Trainer<T>,
     data: &Data<'_, T>,
     batch: Rows<'_>,
-    update: (Update<T>, Scale<T>),
     neurons: &NeuronShares,
 ) -> f64 {
     let (network, isa, masks) = (&trainer.network, trainer.isa, trainer.masks());
@@ -167,7 +171,7 @@ fn rest_of_batch<T: Real>(
     let mut shares =
         neurons.cut(network, &mut trainer.parameters, &mut trainer.state, &mut trainer.squares);
     if let Some(share) = shares.last_mut() {
-        let step = Step { accumulate: false, update: Some(update) };
+        let step = Step { accumulate: false, then: Then::Update(&trainer.update) };
         dispatch(isa, GradientStep { network, workspaces, share, step, ahead: Ahead::nothing() });
     }
     leader.costs().iter().sum()
@@ -242,9 +246,10 @@ mod tests {
             y: Targets::Classes(y.view()),
             weights: weights.map(|w| w.view()),
         };
-        let first = trainer.epoch(&data, Some(&order), batch, threads, || false);
+        let batches = Batches { order: Some(&order), size: batch, ..Batches::default() };
+        let first = trainer.epoch(&data, batches, threads, || false);
         let mut asked = 0;
-        let second = trainer.epoch(&data, Some(&order), batch, threads, || {
+        let second = trainer.epoch(&data, batches, threads, || {
             asked += 1;
             asked == 3
         });

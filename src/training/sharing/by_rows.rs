@@ -10,8 +10,7 @@ use crate::backprop::{backward, forward};
 use crate::data::{Ahead, Rows};
 use crate::linalg::kernels::{Real, dispatch};
 use crate::linalg::team::Team;
-use crate::training::gradient_step::{GradientStep, Scale, Share, Step};
-use crate::training::optimizer::Update;
+use crate::training::gradient_step::{GradientStep, Share, Step, Then};
 use crate::training::pass::Pass;
 use crate::training::sharing::shares::{RowShares, cut};
 use crate::training::sharing::workspaces::Workspaces;
@@ -24,15 +23,14 @@ pub struct Batch<'a> {
     pub at_once: usize,
 }
 
-/// Forward, backward, BP3, BP4 and the update of one batch: its cost, or None when asked to stop. Without an update the sums
-/// are kept.
+/// Forward, backward, BP3 and BP4 of one batch, and what is to be done `then`: its cost, or None when asked to stop.
 pub fn batch<T: Real>(
     pass: Pass<'_, '_, T>,
     team: &Team<'_>,
     workspaces: &mut Workspaces<T>,
     parameters: &mut Share<'_, T>,
     Batch { rows: all, next, at_once }: Batch<'_>,
-    update: Option<(Update<T>, Scale<T>)>,
+    then: Then<'_, T>,
     stop: &mut impl FnMut() -> bool,
 ) -> Option<f64> {
     let mut cost = 0.0;
@@ -50,7 +48,7 @@ pub fn batch<T: Real>(
         let is_last = done == all.len();
         let next = if is_last { next } else { all.slice(done, all.len() - done) };
         let next = next.slice(0, at_once.min(next.len()));
-        let step = Step { accumulate, update: update.filter(|_| is_last) };
+        let step = Step { accumulate, then: if is_last { then } else { Then::Keep } };
         let mut shares = cut(pass.network, parameters.reborrow(), workspaces.ends());
         pass.second_round(team, workspaces, &mut shares, step, next);
     }
@@ -89,7 +87,7 @@ impl<T: Real> Pass<'_, '_, T> {
         team: &Team<'_>,
         workspaces: &mut Workspaces<T>,
         shares: &mut [Share<'_, T>],
-        step: Step<T>,
+        step: Step<'_, T>,
         next: Rows<'_>,
     ) {
         let Workspaces { each, active, row_balance, block_balance, parts, parts_balance, .. } =

@@ -7,13 +7,13 @@
 
 use crate::data::{Data, Rows, work_per_row};
 use crate::error::Error;
-use crate::linalg::kernels::{Kernel, Real, Vector, dispatch};
-use crate::linalg::memory::panels::{Aligned, BLOCK};
+use crate::linalg::kernels::{Real, dispatch};
+use crate::linalg::memory::panels::Aligned;
 use crate::linalg::team::Team;
-use crate::network::{Block, Network};
-use crate::training::gradient_step::{Scale, Share, Step, Sums};
+use crate::network::Network;
+use crate::training::clipping::then;
+use crate::training::gradient_step::{FromSums, Share};
 use crate::training::loss::Loss;
-use crate::training::optimizer::Update;
 use crate::training::pass::Pass;
 use crate::training::sharing::shares::cut;
 use crate::training::sharing::work::WORK_PER_THREAD;
@@ -59,7 +59,7 @@ pub(in crate::training) fn batch<T: Real>(
         return Ok(None);
     }
     let penalty = trainer.penalty(weight);
-    let update = trainer.next_update(weight);
+    trainer.ready_update(1.0 / weight);
     let masks = trainer.masks();
 
     let network = &trainer.network;
@@ -79,47 +79,24 @@ pub(in crate::training) fn batch<T: Real>(
     let cost: f64 = halves.iter().map(|(_, _, cost)| cost).sum();
 
     let blocks = network.block_count();
+    let ends = [blocks / HALVES, blocks];
+    let then = then(trainer.max_grad_norm, &trainer.update);
     let whole = Share {
         state: trainer.state.each_mut().map(Aligned::as_mut_slice),
         gradient: first,
         squares: &mut trainer.squares,
+        norms: &mut trainer.norms,
         ..Share::of_all(network, trainer.parameters.as_mut_slice())
     };
-    let mut shares = cut(network, whole, [blocks / HALVES, blocks].into_iter());
-    let (isa, second) = (trainer.isa, &*second);
+    let mut shares = cut(network, whole, ends.into_iter());
+    let (isa, more) = (trainer.isa, Some(&*second));
     team.each(&mut shares, |_, share| {
-        dispatch(isa, SumOfHalves { network, second, share, update });
+        dispatch(isa, FromSums { network, share, more, then });
     });
+    drop(shares);
+    trainer.clip(team, weight, &ends);
     trainer.updates += 1;
     Ok(Some(Loss { cost: cost / weight, penalty }))
-}
-
-/// The update of one share of the parameters, from the sums over both halves of a batch.
-struct SumOfHalves<'a, 'b, T> {
-    network: &'a Network,
-    /// Sums for all parameters, of the second half.
-    second: &'a [T],
-    /// With those of the first.
-    share: &'a mut Share<'b, T>,
-    update: (Update<T>, Scale<T>),
-}
-
-impl<T: Real> Kernel<T> for SumOfHalves<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Scalar = T>>(self) {
-        let Self { network, second, share, update } = self;
-        let step = Step { accumulate: true, update: Some(update) };
-        let Some(Block { start: origin, .. }) = network.blocks(share.blocks.clone()).next() else {
-            return;
-        };
-        let Sums([sums]) = &mut Sums([[T::ZERO; BLOCK]; 1]);
-        for block in network.blocks(share.blocks.clone()) {
-            sums[..block.range().len()].copy_from_slice(&second[block.range()]);
-            share.finish::<V>(&block, Share::<T>::range(&block, origin), &step, sums);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -129,6 +106,7 @@ mod tests {
     use super::*;
     use crate::data::{Input, Targets};
     use crate::network::{Activation, Output};
+    use crate::training::batches::Batches;
     use crate::training::optimizer::Optimizer;
     use crate::training::trainer::Epoch;
 
@@ -155,8 +133,9 @@ mod tests {
         let order: Vec<i64> = (0..rows as i64).rev().collect();
         let weights = weights.map(|w| w.slice(ndarray::s![..rows]));
         let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights };
-        trainer.epoch(&data, Some(&order), 150, threads, || false).unwrap();
-        let end = trainer.epoch(&data, Some(&order), 150, threads, || false).unwrap();
+        let batches = Batches { order: Some(&order), size: 150, ..Batches::default() };
+        trainer.epoch(&data, batches, threads, || false).unwrap();
+        let end = trainer.epoch(&data, batches, threads, || false).unwrap();
         assert_eq!(trainer.workspaces.each.len(), threads, "all threads are used");
         let mut numbers = trainer.parameters().to_vec();
         numbers.extend(trainer.state().flat_map(|(_, slot)| slot));

@@ -114,7 +114,7 @@ pub fn cut<'a, T>(
         head
     }
 
-    let Share { mut parameters, mut state, mut gradient, mut squares, .. } = whole;
+    let Share { mut parameters, mut state, mut gradient, mut squares, mut norms, .. } = whole;
     let mut first_block = 0;
     let mut first = 0;
     ends.map(|end| {
@@ -127,6 +127,7 @@ pub fn cut<'a, T>(
             state: state.each_mut().map(|slot| take(slot, len)),
             gradient: take(&mut gradient, len),
             squares: take(&mut squares, end - first_block),
+            norms: take(&mut norms, end - first_block),
             seconds: 0.0,
         };
         (first_block, first) = (end, position);
