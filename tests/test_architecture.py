@@ -31,7 +31,7 @@ PYTHON = {
     "_labels": "which labels a classifier knows, which class an output stands for",
     "convert": "fitted models from and to scikit-learn",
     "_base": "what the estimators share",
-    "_predictions": "what a classifier makes of the outputs",
+    "_predictions": "what the estimators make of the outputs",
     "classifier": "MLPClassifier",
     "regressor": "MLPRegressor",
     "tabular": "tables as they come",

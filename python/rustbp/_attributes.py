@@ -18,6 +18,7 @@ class Attributes:
     intercepts_: list[Floats]
     loss_: float
     loss_curve_: list[float]
+    learning_rate_curve_: list[float]
     best_loss_: float | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None

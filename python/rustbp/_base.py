@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from rustbp import _arrays, _core, _hints, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
 from rustbp._constraints import CONSTRAINTS, hidden_sizes
-from rustbp._training import epochs, initial_weights, lbfgs, threads
+from rustbp._training import epochs, initial_weights, lbfgs, schedule, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 from rustbp._training.network import check_layers
 from rustbp._training.unfinished import Unfinished
@@ -29,8 +29,7 @@ from rustbp._typing import Floats, MatrixLike, fit_context
 
 PROGRESS = (
     *convert.PROGRESS,
-    "validation_loss_curve_",
-    "best_epoch_",
+    *convert.OWN_PROGRESS,
     "_optimizer",
     "_unfinished",
 )
@@ -232,11 +231,9 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         """Validate everything, and have weights to start from, in the dtype of the rows; for a copy that is trained."""
         hidden = hidden_sizes(self.hidden_layer_sizes)
         check_layers(self, len(hidden))
-        if self.solver == "lbfgs" and self.compute is not None:
-            raise ValueError(
-                f"solver='lbfgs' needs exact gradients, which compute={self.compute!r} does not give. "
-                "Use compute=None, or another solver."
-            )
+        if self.solver == "lbfgs":
+            lbfgs.check(self)
+        schedule.check(self)
         if incremental and self.early_stopping and self.solver != "lbfgs":
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Hidden, Interval, Options, StrOption
 
 from rustbp import _core
 from rustbp._training import initial_weights
+from rustbp._training.schedule import SCHEDULES
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -43,6 +44,11 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "compute": [None, StrOptions({"bfloat16"})],
     "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
     "scoring": [None, StrOptions({"loss", *get_scorer_names()}), callable],
+    "schedule": [None, StrOptions(set(SCHEDULES)), callable],
+    "warmup": [Interval(Real, 0, 1, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+    "max_time": [None, Interval(Real, 0, None, closed="neither")],
 }
 
 

@@ -4,6 +4,7 @@ What follows from the weights is filled in; of the rest an AttributeError says w
 """
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ _PROGRESS = (
     "best_validation_score_",
     "validation_loss_curve_",
     "best_epoch_",
+    "learning_rate_curve_",
 )
 _NOT_NONE = (
     *_WEIGHTS,
@@ -62,6 +64,21 @@ def default_of(kind: type, name: str) -> Any:
     """The default of a constructor's parameter; ``inspect.Parameter.empty`` where there is none."""
     parameter = inspect.signature(kind).parameters.get(name)
     return inspect.Parameter.empty if parameter is None else parameter.default
+
+
+def changed(model: Any, names: Iterable[str]) -> list[str]:
+    """Those of the constructor's parameters of these names that are not at their defaults, as ``name=value``."""
+    kind = type(model)
+    values = {
+        name: getattr(model, name)
+        for name in names
+        if default_of(kind, name) is not inspect.Parameter.empty
+    }
+    return [
+        f"{name}={value!r}"
+        for name, value in values.items()
+        if not np.array_equal(value, default_of(kind, name))
+    ]
 
 
 def complete(model: Any) -> Any:

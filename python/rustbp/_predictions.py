@@ -1,12 +1,13 @@
-"""What a classifier makes of the network's outputs: classes, probabilities, a score."""
+"""What the estimators make of the network's outputs: classes, probabilities, numbers, a score."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import r2_score
 
-from rustbp import _labels, _missing
+from rustbp import _labels, _missing, _quantiles
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._typing import Floats, MatrixLike
 
@@ -16,6 +17,21 @@ class ClassPredictions(ClassifierMixin, BaseMultilayerPerceptron):
 
     classes_: NDArray[Any]
     soft_targets: bool
+
+    def _reported_loss(self, cost: float, penalty: float) -> float:
+        return cost + penalty
+
+    def _stratifies(self) -> bool:
+        return self.n_outputs_ == 1
+
+    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
+        if sample_weight is not None and not sample_weight.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        if self.soft_targets:
+            y = y.argmax(axis=1)
+        right = (output > 0.5) == y if y.ndim == 2 else _labels.decide(output) == y
+        right = right.all(axis=1) if right.ndim == 2 else right
+        return float(np.average(right, weights=sample_weight))
 
     def predict(self, X: MatrixLike) -> NDArray[Any]:
         """The most probable class of each row, or each label that is more probable than not.
@@ -106,3 +122,73 @@ class ClassPredictions(ClassifierMixin, BaseMultilayerPerceptron):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+class NumberPredictions(RegressorMixin, BaseMultilayerPerceptron):
+    """Base of `MLPRegressor`; not to be used itself."""
+
+    loss: str
+    n_outputs_: int
+
+    def _reported_loss(self, cost: float, penalty: float) -> float:
+        # The core's cost is the sum over outputs, which is what the gradient is of; scikit-learn
+        # reports the mean of squared errors, but the sum of Poisson deviances.
+        return cost / (self.n_outputs_ if self.loss == "squared_error" else 1) + penalty
+
+    def _stratifies(self) -> bool:
+        return False
+
+    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
+        if not np.isfinite(output).all():
+            return np.nan
+        quantiles = _quantiles.of(self)
+        if quantiles is None:
+            return r2_score(y, output, sample_weight=sample_weight)
+        return _quantiles.score(
+            y[:, 0], _quantiles.in_order(output, quantiles), quantiles, sample_weight
+        )
+
+    def predict(self, X: MatrixLike) -> Floats:
+        """The network's output for each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict for.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, in the units of the targets. With a list of quantiles a column for each, in the order of the
+            list; those of a row are sorted, so that no quantile lies above a larger one.
+        """
+        model, output = self._forward(X)
+        quantiles = _quantiles.of(model)
+        if quantiles is not None:
+            return _quantiles.in_order(output, quantiles)
+        return output.ravel() if output.shape[1] == 1 else output
+
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """R², the share of the variance of y that is explained; with a list of quantiles the mean of their D².
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to predict for.
+
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        score : float
+            1 at best, and 0 for predicting the mean of y. D² is that for each quantile, by the pinball loss
+            (``sklearn.metrics.d2_pinball_score``).
+        """
+        quantiles = _quantiles.of(self)
+        if quantiles is None:
+            return super().score(X, y, sample_weight)
+        return _quantiles.score(y, self.predict(X), quantiles, sample_weight)

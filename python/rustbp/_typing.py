@@ -25,6 +25,10 @@ HiddenActivation: TypeAlias = Literal[
 Activation: TypeAlias = HiddenActivation | Sequence[HiddenActivation]
 Solver: TypeAlias = Literal["lbfgs", "sgd", "adam"]
 LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive"]
+Schedule: TypeAlias = (
+    Literal["cosine", "linear", "one_cycle", "exponential", "plateau"] | Callable[[float], float]
+)
+"""By name, or from progress to the factor on the step size."""
 Init: TypeAlias = Literal[
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal", "normal"
 ]

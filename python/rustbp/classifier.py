@@ -26,6 +26,7 @@ from rustbp._typing import (
     LearningRate,
     MatrixLike,
     RandomState,
+    Schedule,
     Scoring,
     Sizes,
     Solver,
@@ -159,14 +160,39 @@ class MLPClassifier(ClassPredictions):
         What validation rows are scored by, the more the better. None: accuracy of a classifier, R² of a regressor.
         'loss': minus the mean loss, in one forward pass. Else the name of a scorer of scikit-learn, or a callable
         ``scoring(estimator, X, y)`` that returns a number; it is given `sample_weight` as well if there is one.
+
     dropout : float or list of float, default=0.0
         Share of the neurons of each hidden layer, or of each in turn, that an update does without [6]_, from 0 up to
         but not 1. Each row has its own, drawn anew each time; the activations of the others are divided by the share
         that is left. Predictions, scores and the losses of validation drop nothing. Not with 'lbfgs'.
 
+    schedule : {None, 'cosine', 'linear', 'one_cycle', 'exponential', 'plateau'} or callable, default=None
+        Factor on `learning_rate_init` for each mini-batch. All but 'plateau' go by progress, the share of the updates
+        of `max_iter` epochs that have been made: 'cosine' and 'linear' fall from 1 to 0, 'exponential' to 0.01;
+        'one_cycle' rises from 1/25 to 1, until progress is 0.3, and falls to 4e-6 (Smith and Topin 2019). A callable
+        is given progress, from 0 to 1, and returns the factor. 'plateau' divides the step by 5 each time training has
+        stopped improving, until it is 1e-6. Training may stop before a schedule has ended: `n_iter_no_change` of inf
+        lets it run. `partial_fit` counts progress over `max_iter` epochs of as many mini-batches as its call has,
+        from the updates made so far, and stays at 1. Not with 'lbfgs', nor with a `learning_rate` but 'constant'.
+
+    warmup : float, default=0.0
+        Share of all updates, from 0 up to 1, in which the step rises linearly from 0; `schedule` has the rest.
+
+    weight_decay : float, default=0.0
+        Decoupled weight decay (Loshchilov and Hutter 2019; AdamW with 'adam'): before each step the weights, but not
+        the biases, are multiplied by 1 - step size * `weight_decay`. Not in the loss, as `alpha` is. Not with 'lbfgs'.
+
+    max_grad_norm : float or None, default=None
+        Gradients whose Euclidean norm, over all weights and biases and with the penalty, is larger are scaled down
+        to it. Not with 'lbfgs'.
+
     label_smoothing : float, default=0.0
         Share of each target that is spread evenly over the classes in training [7]_, from 0 up to but not 1; with
         'logistic' outputs, over the two answers of each.
+
+    max_time : float or None, default=None
+        Seconds of training after which `fit` ends, with the mini-batch (or iteration) that it is in, and warns. A last
+        epoch that is cut short counts as the others. Not used by `partial_fit`.
 
     Attributes
     ----------
@@ -185,6 +211,9 @@ class MLPClassifier(ClassPredictions):
 
     loss_curve_ : list of float
         Loss of each epoch. Not with 'lbfgs'.
+
+    learning_rate_curve_ : list of float
+        Step size that each epoch began with, before Adam's correction of its bias. Not with 'lbfgs'.
 
     best_loss_ : float or None
         Least loss so far; None if `early_stopping`. Not with 'lbfgs'.
@@ -295,7 +324,12 @@ class MLPClassifier(ClassPredictions):
         class_weight: ClassWeight = None,
         scoring: Scoring = None,
         dropout: float | Sequence[float] = 0.0,
+        schedule: Schedule | None = None,
+        warmup: float = 0.0,
+        weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
         label_smoothing: float = 0.0,
+        max_time: float | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -329,7 +363,12 @@ class MLPClassifier(ClassPredictions):
         self.class_weight = class_weight
         self.scoring = scoring
         self.dropout = dropout
+        self.schedule = schedule
+        self.warmup = warmup
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
         self.label_smoothing = label_smoothing
+        self.max_time = max_time
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -348,21 +387,6 @@ class MLPClassifier(ClassPredictions):
             return sample_weight
         weights = _labels.class_weights(self, y, incremental=incremental)
         return weights if sample_weight is None else weights * sample_weight
-
-    def _reported_loss(self, cost: float, penalty: float) -> float:
-        return cost + penalty
-
-    def _stratifies(self) -> bool:
-        return self.n_outputs_ == 1
-
-    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
-        if sample_weight is not None and not sample_weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-        if self.soft_targets:
-            y = y.argmax(axis=1)
-        right = (output > 0.5) == y if y.ndim == 2 else _labels.decide(output) == y
-        right = right.all(axis=1) if right.ndim == 2 else right
-        return float(np.average(right, weights=sample_weight))
 
     @available_if(lambda est: est._check_solver())
     @fit_context(prefer_skip_nested_validation=True)

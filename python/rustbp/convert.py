@@ -13,7 +13,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from rustbp import _arrays, _labels
 from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
-from rustbp._missing import complete
+from rustbp._missing import changed, complete
 from rustbp._training.network import one_activation
 from rustbp._training.optimizer import SLOTS, Optimizer
 from rustbp._warn import warn
@@ -54,6 +54,9 @@ SHARED = (
     "_random_state",
 )
 """What the two packages' estimators have in common when fitted, under the same names."""
+
+OWN_PROGRESS = ("validation_loss_curve_", "best_epoch_", "learning_rate_curve_")
+"""What a fit from scratch begins anew too, and scikit-learn does not have."""
 
 
 @overload
@@ -176,19 +179,28 @@ def _from_one(estimator: Any, model: Any) -> Any:
     return model
 
 
-TRAINING_ONLY = {"class_weight": None, "scoring": None, "dropout": 0.0, "label_smoothing": 0.0}
-"""Parameters that scikit-learn's perceptrons do not have, and that have no part in predictions; and what stands for
-none."""
+TRAINING_ONLY = (
+    "class_weight",
+    "scoring",
+    "dropout",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "max_grad_norm",
+    "label_smoothing",
+    "max_time",
+)
+"""Parameters that scikit-learn's perceptrons do not have, and that have no part in predictions."""
 
 
 def _to_one(model: Any, estimator: Any) -> Any:
     if hasattr(complete(model), "coefs_"):
         _ = model.out_activation_  # without which scikit-learn would fail later
     _refuse_what_sklearn_lacks(model)
-    given = [name for name, none in TRAINING_ONLY.items() if getattr(model, name, none) != none]
-    if given:
+    dropped = changed(model, TRAINING_ONLY)
+    if dropped:
         warn(
-            f"scikit-learn's perceptron does not have {', '.join(given)}: it predicts the same without, and does not "
+            f"scikit-learn's perceptron does not have {', '.join(dropped)}: it predicts the same without, and does not "
             "train the same."
         )
     _copy_shared(model, estimator)

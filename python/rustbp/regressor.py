@@ -6,26 +6,25 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from rustbp import _arrays, _quantiles
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
+from rustbp._predictions import NumberPredictions
 from rustbp._training.network import check_cost
 from rustbp._training.validation import Given
 from rustbp._typing import (
     Activation,
     Compute,
-    Floats,
     Init,
     LearningRate,
     MatrixLike,
     RandomState,
     RegressionCost,
     RegressionOutput,
+    Schedule,
     Scoring,
     Sizes,
     Solver,
@@ -34,7 +33,7 @@ from rustbp._typing import (
 
 
 @registered
-class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
+class MLPRegressor(NumberPredictions):
     r"""A multilayer perceptron that predicts numbers, trained by backpropagation.
 
     Takes the place of ``sklearn.neural_network.MLPRegressor``: the same parameters, and for the same `random_state`
@@ -157,6 +156,30 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         but not 1. Each row has its own, drawn anew each time; the activations of the others are divided by the share
         that is left. Predictions, scores and the losses of validation drop nothing. Not with 'lbfgs'.
 
+    schedule : {None, 'cosine', 'linear', 'one_cycle', 'exponential', 'plateau'} or callable, default=None
+        Factor on `learning_rate_init` for each mini-batch. All but 'plateau' go by progress, the share of the updates
+        of `max_iter` epochs that have been made: 'cosine' and 'linear' fall from 1 to 0, 'exponential' to 0.01;
+        'one_cycle' rises from 1/25 to 1, until progress is 0.3, and falls to 4e-6 (Smith and Topin 2019). A callable
+        is given progress, from 0 to 1, and returns the factor. 'plateau' divides the step by 5 each time training has
+        stopped improving, until it is 1e-6. Training may stop before a schedule has ended: `n_iter_no_change` of inf
+        lets it run. `partial_fit` counts progress over `max_iter` epochs of as many mini-batches as its call has,
+        from the updates made so far, and stays at 1. Not with 'lbfgs', nor with a `learning_rate` but 'constant'.
+
+    warmup : float, default=0.0
+        Share of all updates, from 0 up to 1, in which the step rises linearly from 0; `schedule` has the rest.
+
+    weight_decay : float, default=0.0
+        Decoupled weight decay (Loshchilov and Hutter 2019; AdamW with 'adam'): before each step the weights, but not
+        the biases, are multiplied by 1 - step size * `weight_decay`. Not in the loss, as `alpha` is. Not with 'lbfgs'.
+
+    max_grad_norm : float or None, default=None
+        Gradients whose Euclidean norm, over all weights and biases and with the penalty, is larger are scaled down
+        to it. Not with 'lbfgs'.
+
+    max_time : float or None, default=None
+        Seconds of training after which `fit` ends, with the mini-batch (or iteration) that it is in, and warns. A last
+        epoch that is cut short counts as the others. Not used by `partial_fit`.
+
     Attributes
     ----------
     coefs_ : list of ndarray
@@ -172,6 +195,9 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
 
     loss_curve_ : list of float
         Loss of each epoch. Not with 'lbfgs'.
+
+    learning_rate_curve_ : list of float
+        Step size that each epoch began with, before Adam's correction of its bias. Not with 'lbfgs'.
 
     best_loss_ : float or None
         Least loss so far; None if `early_stopping`. Not with 'lbfgs'.
@@ -279,6 +305,11 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         quantile: float | Sequence[float] = 0.5,
         scoring: Scoring = None,
         dropout: float | Sequence[float] = 0.0,
+        schedule: Schedule | None = None,
+        warmup: float = 0.0,
+        weight_decay: float = 0.0,
+        max_grad_norm: float | None = None,
+        max_time: float | None = None,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -312,6 +343,11 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         self.quantile = quantile
         self.scoring = scoring
         self.dropout = dropout
+        self.schedule = schedule
+        self.warmup = warmup
+        self.weight_decay = weight_decay
+        self.max_grad_norm = max_grad_norm
+        self.max_time = max_time
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
         X, y = validate_data(
@@ -342,24 +378,6 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
             self.out_activation_ = self.output_activation or usual
         check_cost(self, self.out_activation_)
         return X, y
-
-    def _reported_loss(self, cost: float, penalty: float) -> float:
-        # The core's cost is the sum over outputs, which is what the gradient is of; scikit-learn
-        # reports the mean of squared errors, but the sum of Poisson deviances.
-        return cost / (self.n_outputs_ if self.loss == "squared_error" else 1) + penalty
-
-    def _stratifies(self) -> bool:
-        return False
-
-    def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
-        if not np.isfinite(output).all():
-            return np.nan
-        quantiles = _quantiles.of(self)
-        if quantiles is None:
-            return r2_score(y, output, sample_weight=sample_weight)
-        return _quantiles.score(
-            y[:, 0], _quantiles.in_order(output, quantiles), quantiles, sample_weight
-        )
 
     # Also there with solver="lbfgs", as in scikit-learn: then a call minimises from the present weights.
     @fit_context(prefer_skip_nested_validation=True)
@@ -403,48 +421,3 @@ class MLPRegressor(RegressorMixin, BaseMultilayerPerceptron):
         return self._train(
             self._copy(), X, y, sample_weight, incremental=True, validation=validation
         )
-
-    def predict(self, X: MatrixLike) -> Floats:
-        """The network's output for each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the units of the targets. With a list of quantiles a column for each, in the order of the
-            list; those of a row are sorted, so that no quantile lies above a larger one.
-        """
-        model, output = self._forward(X)
-        quantiles = _quantiles.of(model)
-        if quantiles is not None:
-            return _quantiles.in_order(output, quantiles)
-        return output.ravel() if output.shape[1] == 1 else output
-
-    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R², the share of the variance of y that is explained; with a list of quantiles the mean of their D².
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows to predict for.
-
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
-
-        Returns
-        -------
-        score : float
-            1 at best, and 0 for predicting the mean of y. D² is that for each quantile, by the pinball loss
-            (``sklearn.metrics.d2_pinball_score``).
-        """
-        quantiles = _quantiles.of(self)
-        if quantiles is None:
-            return super().score(X, y, sample_weight)
-        return _quantiles.score(y, self.predict(X), quantiles, sample_weight)

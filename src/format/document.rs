@@ -196,7 +196,9 @@ impl<'a> Document<'a> {
         if let Some(unfinished) = &self.unfinished {
             count = count.saturating_add(unfinished.check(header, &weights)?);
         }
-        for curve in ["loss_curve_", "validation_scores_", "validation_loss_curve_"] {
+        for curve in
+            ["loss_curve_", "validation_scores_", "validation_loss_curve_", "learning_rate_curve_"]
+        {
             if let Some(curve) = header.find(curve) {
                 let epochs = curve.shape().first().copied().unwrap_or(0);
                 curve.require(Dtype::F64, &[epochs])?;

@@ -102,7 +102,7 @@ impl<T: Real> Rule<T> {
         let (Rule::Plain { learning_rate: step }
         | Rule::Momentum { learning_rate: step, .. }
         | Rule::Adam { step, .. }) = &mut self;
-        *step = *step * T::of(factor);
+        *step *= T::of(factor);
         self
     }
 }

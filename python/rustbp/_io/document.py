@@ -23,7 +23,7 @@ from rustbp._io.values import decode, encode
 FORMAT = 1
 _COUNTS = ("n_iter_", "t_", "_no_improvement_count", "best_epoch_")
 _SCORES = ("loss_", "best_loss_", "best_validation_score_")
-_CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
+_CURVES = ("loss_curve_", "validation_scores_", "validation_loss_curve_", "learning_rate_curve_")
 
 
 def take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
@@ -130,7 +130,7 @@ def _restore_fitted(model: Any, fitted: dict[str, Any], arrays: Arrays) -> None:
         setattr(model, name, np.float64(value) if is_loss else value)
     if "loss_curve_" in arrays:
         model.loss_curve_ = list(arrays["loss_curve_"])
-    for name in ("validation_scores_", "validation_loss_curve_"):
+    for name in ("validation_scores_", "validation_loss_curve_", "learning_rate_curve_"):
         if name in arrays:
             setattr(model, name, arrays[name].tolist())
 

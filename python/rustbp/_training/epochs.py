@@ -6,6 +6,7 @@ what is printed. Each epoch is one call of the core: `mini_batches` gives it, an
 
 import copy
 import math
+import time
 from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
@@ -15,6 +16,7 @@ from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.judge import Judge
 from rustbp._training.mini_batches import MiniBatches
 from rustbp._training.optimizer import Optimizer
+from rustbp._training.schedule import step_sizes
 from rustbp._training.unfinished import Unfinished
 from rustbp._training.validation import Validation
 from rustbp._warn import warn
@@ -106,17 +108,22 @@ class _Epochs:
         self.judge = Judge(
             model, first=first, validates=validation is not None, best=best, goes_on=self.goes_on
         )
+        self.deadline = math.inf
+        curve = None if first else getattr(model, "learning_rate_curve_", None)
+        model.learning_rate_curve_ = list(curve or ())
         self.batches = MiniBatches(model, rows, index)
         self.trainer = self.batches.trainer
 
     def run(self, *, incremental: bool) -> None:
         model = self.model
         self.incremental = incremental
+        if model.max_time is not None and not incremental:
+            self.deadline = time.monotonic() + model.max_time
         try:
             # The fit may have been cut short between an epoch and what follows from it.
             stops = self.goes_on and self._patience_is_over()
             while not stops and model.n_iter_ < model.max_iter:
-                stops = self._epoch_stops() or incremental
+                stops = self._epoch_stops() or incremental or self._time_is_up()
             if not stops:
                 warn(
                     f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
@@ -133,9 +140,12 @@ class _Epochs:
         model, optimizer, judge = self.model, self.model._optimizer, self.judge
         self.batches.shuffle()
         self.report.epoch_begins()
-        cost, penalty = self.batches.epoch(optimizer.step)
+        steps = step_sizes(model, optimizer.step, self.trainer.updates, self.batches.n_batches)
+        step = optimizer.step if steps is None else float(steps[0])
+        cost, penalty = self.batches.epoch(step, steps, self._seconds_left())
         judge.take_loss(model._reported_loss(cost, penalty))
-        model.t_ += self.batches.n_rows
+        model.learning_rate_curve_.append(step)
+        model.t_ += self.batches.rows_seen
         self.diverged = not (math.isfinite(model.loss_) and self.trainer.is_finite())
         if self.validation is not None:
             score = loss = math.nan
@@ -157,6 +167,20 @@ class _Epochs:
             return True
         self.judge.be_patient_again()
         return False
+
+    def _seconds_left(self) -> float | None:
+        return None if self.deadline == math.inf else self.deadline - time.monotonic()
+
+    def _time_is_up(self) -> bool:
+        model = self.model
+        if time.monotonic() < self.deadline:
+            return False
+        warn(
+            f"Stochastic Optimizer: max_time={model.max_time} seconds have passed (in epoch "
+            f"{model.n_iter_}) and the optimization hasn't converged yet.",
+            ConvergenceWarning,
+        )
+        return True
 
     def _give_up(self) -> bool:
         """Further epochs cannot become finite again: stop, with the best weights if there are some."""

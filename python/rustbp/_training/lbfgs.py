@@ -1,5 +1,7 @@
 """Full-batch training by SciPy's L-BFGS-B over the core's loss and gradient."""
 
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from rustbp import _core
 from rustbp._arrays import Rows
+from rustbp._missing import changed
 from rustbp._training import threads
 from rustbp._training.blas import one_blas_thread
 from rustbp._training.callbacks import NoCallbacks
@@ -27,7 +30,7 @@ except ImportError:
 
 
 class _Stop(Exception):
-    """A callback asked to stop. (SciPy honours StopIteration only from 1.11.)"""
+    """A callback asked to stop, or the time is up. (SciPy honours StopIteration only from 1.11.)"""
 
 
 class _Minimised(Objective):
@@ -45,6 +48,25 @@ class _Minimised(Objective):
         return loss, self.gradient
 
 
+STOCHASTIC_ONLY = ("schedule", "warmup", "weight_decay", "max_grad_norm")
+"""Parameters that change the updates of mini-batches, which L-BFGS does not have."""
+
+
+def check(model: Any) -> None:
+    """Refuse parameters that do not go with L-BFGS."""
+    if model.compute is not None:
+        raise ValueError(
+            f"solver='lbfgs' needs exact gradients, which compute={model.compute!r} does not give. "
+            "Use compute=None, or another solver."
+        )
+    given = changed(model, STOCHASTIC_ONLY)
+    if given:
+        raise ValueError(
+            f"solver='lbfgs' has no mini-batches, and does not go with {', '.join(given)}. Leave out what is for "
+            "these, or use another solver."
+        )
+
+
 def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation | None) -> None:
     """Minimise the loss of all rows, from ``coefs_`` and ``intercepts_`` of ``model``, which is changed in place.
 
@@ -60,6 +82,7 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation
     objective = _Minimised(model, rows, n_threads)
     if validation is not None:
         model.validation_scores_, model.validation_loss_curve_ = [], []
+    deadline = math.inf if model.max_time is None else time.monotonic() + model.max_time
     accepted: NDArray[Any] = objective.start
     parts: Any = None
     n_iter = 0
@@ -82,6 +105,12 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation
                 raise _Stop
             if n_iter < model.max_iter:
                 report.epoch_begins()
+        if time.monotonic() >= deadline:
+            warn(
+                f"lbfgs failed to converge after {n_iter} iteration(s): max_time={model.max_time} seconds have passed.",
+                ConvergenceWarning,
+            )
+            raise _Stop
 
     try:
         report.epoch_begins()

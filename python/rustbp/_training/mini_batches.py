@@ -32,6 +32,8 @@ class MiniBatches:
         Mini-batches of an epoch.
     order : ndarray of int64 or None
         The rows in the order of the present epoch; None: all, in turn.
+    rows_seen : int
+        Rows of the last epoch: all, unless its time was up.
     """
 
     def __init__(self, model: Any, rows: Rows, index: Any = None) -> None:
@@ -43,6 +45,7 @@ class MiniBatches:
         self.order = index
         self._batch_size = _batch_size(model.batch_size, self.n_rows)
         self.n_batches = -(-self.n_rows // self._batch_size)
+        self.rows_seen = self.n_rows
         self._dropout = dropout_of(model, len(model.coefs_) - 1)
         self._source = model._random_state
         self.trainer = model._optimizer.trainer(
@@ -53,6 +56,8 @@ class MiniBatches:
             alpha=float(model.alpha),
             n_threads=threads.allowed(model.n_threads),
             compute=model.compute,
+            weight_decay=float(model.weight_decay),
+            max_grad_norm=model.max_grad_norm,
         )
 
     def shuffle(self) -> None:
@@ -64,9 +69,24 @@ class MiniBatches:
             # Of each epoch, so that a fit that was cut short goes on as if it had not been.
             self.trainer.dropout_seed = int(self._source.randint(2**31 - 1))
 
-    def epoch(self, step: float) -> tuple[float, float]:
-        """Train on each row once with this step size; returns the mean cost and the penalty."""
-        return self._train(self.order, step)
+    def epoch(
+        self, step: float, steps: Any = None, seconds: float | None = None
+    ) -> tuple[float, float]:
+        """Train on each row once; returns the mean cost and the penalty.
+
+        Parameters
+        ----------
+        step : float
+            The step size.
+        steps : ndarray of shape (n_batches,), default=None
+            One for each mini-batch, in the place of ``step``.
+        seconds : float, default=None
+            The epoch ends after the mini-batch in which they have passed.
+        """
+        before = self.trainer.updates
+        means = self._train(self.order, step, learning_rates=steps, seconds=seconds)
+        self.rows_seen = min((self.trainer.updates - before) * self._batch_size, self.n_rows)
+        return means
 
     def batch(self, number: int, step: float) -> tuple[float, float]:
         """Train on one mini-batch of the epoch; returns its mean cost and penalty before that."""
@@ -74,10 +94,10 @@ class MiniBatches:
         first = number * self._batch_size
         return self._train(order[first : first + self._batch_size], step)
 
-    def _train(self, order: Any, step: float) -> tuple[float, float]:
+    def _train(self, order: Any, step: float, **options: Any) -> tuple[float, float]:
         X, y, sample_weight = self._rows
         self.trainer.learning_rate = step
-        return self.trainer.epoch(X, y, order, self._batch_size, sample_weight)
+        return self.trainer.epoch(X, y, order, self._batch_size, sample_weight, **options)
 
 
 def _batch_size(batch_size: Any, n_rows: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rustbp import _arrays, _core
+from rustbp._training.schedule import PLATEAU
 
 # Constructor parameters of an estimator that an optimizer takes, under the core's names for them.
 HYPERPARAMETERS: dict[str, dict[str, str]] = {
@@ -44,11 +45,11 @@ class Optimizer:
     hyperparameters : dict
         What the core takes; also as attributes: ``momentum``, ``nesterov``; ``beta_1``, ``beta_2``, ``epsilon``.
     learning_rate_init : float
-        Step size at the start.
+        Step size at the start; Adam's is that of now, if it shrinks.
     learning_rate : float
         The last step size in scikit-learn's sense: sgd's follows the schedule, Adam's has its bias corrections in it.
     schedule, power_t : str, float
-        Of sgd's step size; also as ``lr_schedule``.
+        Of sgd's step size; also as ``lr_schedule``. What goes by the progress of a fit is in ``schedule.py``.
     t : int
         Updates made.
     state : dict or None
@@ -87,8 +88,7 @@ class Optimizer:
                 for core_name, parameter in HYPERPARAMETERS.get(name, {}).items()
             },
             estimator.learning_rate_init,
-            # Schedules are for sgd only; the others ignore `learning_rate`.
-            estimator.learning_rate if name == "sgd" else "constant",
+            _schedule_of(estimator),
             estimator.power_t,
         )
 
@@ -125,6 +125,13 @@ class Optimizer:
     def step(self) -> float:
         """Step size of the next epoch, before any bias correction."""
         return self.learning_rate if self.name == "sgd" else self.learning_rate_init
+
+    def _shrink(self) -> None:
+        """Go on with a fifth of the step."""
+        if self.name == "sgd":
+            self.learning_rate /= 5.0
+        else:
+            self.learning_rate_init /= 5.0
 
     def trainer(self, coefs: list[Any], intercepts: list[Any], **options: Any) -> _core.Trainer:
         """A trainer that goes on from the present state."""
@@ -174,11 +181,18 @@ class Optimizer:
         """Whether to stop now that training has stopped improving; an adaptive step shrinks to a fifth instead."""
         outcome = "Stopping."
         if self.schedule == "adaptive":
-            if self.learning_rate > SMALLEST_STEP:
-                self.learning_rate /= 5.0
-                outcome = f"Setting learning rate to {self.learning_rate:f}"
+            if self.step > SMALLEST_STEP:
+                self._shrink()
+                outcome = f"Setting learning rate to {self.step:f}"
             else:
                 outcome = "Learning rate too small. Stopping."
         if verbose:
             print(f"{reason} {outcome}")
         return outcome.endswith("Stopping.")
+
+
+def _schedule_of(estimator: Any) -> str:
+    if estimator.schedule == PLATEAU:
+        return "adaptive"
+    # `learning_rate` is for sgd only; the others ignore it.
+    return estimator.learning_rate if estimator.solver == "sgd" else "constant"
