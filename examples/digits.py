@@ -5,6 +5,7 @@ usage: python examples/digits.py
 
 import warnings
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import sklearn.neural_network
@@ -14,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 import rustbp
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "hidden_layer_sizes": (100,),
     "batch_size": 32,
     "learning_rate_init": 0.01,
@@ -24,7 +25,7 @@ SETTINGS = {
 REPEATS = 3
 
 
-def timed_fit(estimator_class, X, y):
+def timed_fit(estimator_class: Any, X: Any, y: Any) -> tuple[Any, float]:
     """Fit a new estimator; return it and the seconds that the fit took."""
     estimator = estimator_class(**SETTINGS)
     start = perf_counter()
@@ -32,23 +33,23 @@ def timed_fit(estimator_class, X, y):
     return estimator, perf_counter() - start
 
 
-def main():
+def main() -> None:
     # The number of epochs is fixed here, so "not converged yet" is expected of both classes.
     warnings.simplefilter("ignore", ConvergenceWarning)
 
-    X, y = load_digits(return_X_y=True)
-    X /= 16  # pixels from 0 to 1
+    digits: Any = load_digits()
+    X, y = digits.data / 16, digits.target  # pixels from 0 to 1
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     print(f"{len(X_train)} digits of 8 x 8 pixels to learn from, {len(X_test)} to test with.\n")
 
     rustbp.MLPClassifier(**SETTINGS, verbose=True).fit(X_train, y_train)
 
     # The classes take turns, without output, so that whatever else the machine does meets both.
-    classes = {
+    classes: dict[str, Any] = {
         "rustbp": rustbp.MLPClassifier,
         "scikit-learn": sklearn.neural_network.MLPClassifier,
     }
-    fitted = {}
+    fitted: dict[str, Any] = {}
     seconds = dict.fromkeys(classes, np.inf)
     for _ in range(REPEATS):
         for name, estimator_class in classes.items():

@@ -7,16 +7,17 @@ usage: python examples/mnist.py mnist.npz            100 relu neurons, Adam, log
 import argparse
 import warnings
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from rustbp import MLPClassifier
 
-MODERN = {"hidden_layer_sizes": (100,), "max_iter": 20}
+MODERN: dict[str, Any] = {"hidden_layer_sizes": (100,), "max_iter": 20}
 
 # The net of the notes: 784-30-10, with nothing but the four equations and w <- w - eta dC/dw.
-NOTES = {
+NOTES: dict[str, Any] = {
     "hidden_layer_sizes": (30,),
     "activation": "logistic",
     "loss": "squared_error",
@@ -31,8 +32,8 @@ NOTES = {
 NOTES_ROWS = 50_000
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("path", help="npz file with X_train, y_train, X_test, y_test")
     parser.add_argument("--notes", action="store_true", help="train the net of the notes")
     parser.add_argument("--rows", type=int, help="use only the first ROWS rows to train")
@@ -41,7 +42,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def load(path):
+def load(path: str) -> tuple[Any, Any, Any, Any]:
     """Return train and test data: rows of pixels from 0 to 1 in float32, and labels."""
     with np.load(path) as arrays:
         x = "X" if "X_train" in arrays else "x"
@@ -53,7 +54,7 @@ def load(path):
         return X_train, arrays["y_train"], X_test, arrays["y_test"]
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     settings = dict(NOTES if arguments.notes else MODERN)
     if arguments.epochs is not None:
@@ -72,9 +73,7 @@ def main():
     classifier.fit(X_train, y_train)
     seconds = perf_counter() - start
 
-    sizes = "-".join(
-        str(n) for n in (X_train.shape[1], *classifier.hidden_layer_sizes, classifier.n_outputs_)
-    )
+    sizes = "-".join(str(n) for n in (X_train.shape[1], *settings["hidden_layer_sizes"], 10))
     print(f"\n{sizes} on {len(X_train)} rows, {classifier.n_iter_} epochs")
     print(f"test accuracy {classifier.score(X_test, y_test):.2%}, {seconds:.2f} seconds")
 

@@ -13,7 +13,7 @@ The npz file has the arrays X_train, y_train, X_test, y_test, with pixels from 0
 
 import argparse
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Experiment(NamedTuple):
 
     name: str
     hidden: tuple[int, ...]
-    cost: str
+    cost: Literal["log_loss", "squared_error"]
     eta: float
     lmbda: float
     epochs: int
@@ -47,12 +47,14 @@ EXPERIMENTS = [
 ]
 
 
-def alpha_of(lmbda, n_rows):
+def alpha_of(lmbda: float, n_rows: int) -> float:
     """Return scikit-learn's alpha that shrinks the weights as the book's lambda does; see docs/notes.md."""
     return lmbda * BATCH_SIZE / n_rows
 
 
-def build(experiment, init, seed, n_rows, n_threads):
+def build(
+    experiment: Experiment, init: Any, seed: int, n_rows: int, n_threads: int | None
+) -> MLPClassifier:
     return MLPClassifier(
         experiment.hidden,
         activation="logistic",
@@ -71,9 +73,12 @@ def build(experiment, init, seed, n_rows, n_threads):
     )
 
 
-def train(model, epochs, X, y, X_judge, y_judge):
+def train(
+    model: MLPClassifier, epochs: int, X: Any, y: Any, X_judge: Any, y_judge: Any
+) -> tuple[list[float], float]:
     """Return the accuracy in percent after each epoch, and the seconds of training."""
-    accuracy, seconds = [], 0.0
+    accuracy: list[float] = []
+    seconds = 0.0
     for _ in range(epochs):
         start = perf_counter()
         model.partial_fit(X, y, classes=np.arange(10))
@@ -82,7 +87,7 @@ def train(model, epochs, X, y, X_judge, y_judge):
     return accuracy, seconds
 
 
-def load(path, n_rows):
+def load(path: str, n_rows: int) -> dict[str, tuple[Any, Any]]:
     """Return rows of pixels from 0 to 1 in float32, and labels, of each part of the data."""
     with np.load(path) as arrays:
         X = {name: arrays[f"X_{name}"] for name in ("train", "test")}
@@ -97,8 +102,8 @@ def load(path, n_rows):
     }
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("path", help="npz file with X_train, y_train, X_test, y_test")
     names = [experiment.name for experiment in EXPERIMENTS]
     parser.add_argument(
@@ -119,7 +124,7 @@ def parse_arguments():
     return arguments
 
 
-def main():
+def main() -> None:
     arguments = parse_arguments()
     data = load(arguments.path, 2000 if arguments.quick else TRAINING_ROWS)
     X, y = data["train"]

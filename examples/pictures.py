@@ -6,7 +6,9 @@ usage: python examples/pictures.py                            all of them, into 
 
 import argparse
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -27,36 +29,39 @@ from rustbp.display import (
     WeightsDisplay,
 )
 
-DIGITS, LABELS = load_digits(return_X_y=True)
-DIGITS = DIGITS / 16
+_digits: Any = load_digits()
+DIGITS, LABELS = _digits.data / 16, _digits.target
 
 
-def error_flow(axes):
+def error_flow(axes: Any) -> None:
     """Six layers of the sigmoid and of relu: the error that reaches the first ones."""
-    plain = {
+    plain: dict[str, Any] = {
         "solver": "sgd",
         "momentum": 0.0,
         "max_iter": 40,
         "n_iter_no_change": 40,
         "random_state": 0,
     }
-    for ax, activation, init in zip(
-        axes, ["logistic", "relu"], ["glorot_uniform", "he_normal"], strict=True
-    ):
-        model = MLPClassifier((30,) * 5, activation, init=init, learning_rate_init=0.1, **plain)
+    networks: list[dict[str, Any]] = [
+        {"activation": "logistic", "init": "glorot_uniform"},
+        {"activation": "relu", "init": "he_normal"},
+    ]
+    for ax, network in zip(axes, networks, strict=True):
+        model = MLPClassifier((30,) * 5, learning_rate_init=0.1, **network, **plain)
         ErrorFlowDisplay.from_estimator(model, DIGITS[:1000], LABELS[:1000], ax=ax)
-        ax.set(title=f"activation={activation!r}", ylim=(1e-6, 1))
+        ax.set(title=f"activation={network['activation']!r}", ylim=(1e-6, 1))
 
 
-def activations(axes):
+def activations(axes: Any) -> None:
     """Standard normal weights saturate neurons; weights scaled by the number of inputs do not."""
-    for ax, init in zip(axes, ["normal", "lecun_normal"], strict=True):
+    schemes: list[Any] = ["normal", "lecun_normal"]
+    for ax, init in zip(axes, schemes, strict=True):
         model = MLPClassifier((50,) * 3, "logistic", init=init, max_iter=5, random_state=0)
         ActivationsDisplay.from_estimator(model.fit(DIGITS, LABELS), DIGITS, ax=ax)
         ax.set(title=f"init={init!r}")
 
 
-def training_curve(axes):
+def training_curve(axes: Any) -> None:
     """More weights than 300 digits can settle: the validation loss turns while the training loss falls."""
     model = MLPClassifier(
         (100,), alpha=0, learning_rate_init=0.01, max_iter=150, tol=0, random_state=0
@@ -67,24 +72,24 @@ def training_curve(axes):
     TrainingCurveDisplay.from_history(history, score_name="Accuracy", ax=axes[0])
 
 
-def weights(axes):
+def weights(axes: Any) -> None:
     """What each of 20 hidden neurons looks for in a digit."""
     model = MLPClassifier((20,), "tanh", alpha=2.0, solver="lbfgs", max_iter=200, random_state=0)
     WeightsDisplay.from_estimator(model.fit(DIGITS, LABELS), columns=5, ax=axes[0])
 
 
-def boundary(axes):
+def boundary(axes: Any) -> None:
     """Ten lines, one for each neuron of the first layer, and the boundary that is made of them."""
     X, y = make_moons(300, noise=0.2, random_state=0)
     model = MLPClassifier((10,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=1)
     BoundaryDisplay.from_estimator(model.fit(X, y), X, y, neurons=True, ax=axes[0])
 
 
-def sigmas(axes):
+def sigmas(axes: Any) -> None:
     """Every activation of hidden layers, and its derivative."""
     z = np.linspace(-4, 4, 400)
     for name in _core.ACTIVATIONS:
-        layer = {"activation": "identity", "output_activation": name}
+        layer: dict[str, Any] = {"activation": "identity", "output_activation": name}
         a = _core.forward(z.reshape(-1, 1), [np.ones((1, 1))], [np.zeros(1)], **layer)
         axes[0].plot(z, a, label=name)
         axes[1].plot(z, sigma_prime(name, z))
@@ -93,14 +98,21 @@ def sigmas(axes):
     axes[0].legend(fontsize=7)
 
 
-PICTURES = {sigmas: 2, error_flow: 2, activations: 2, training_curve: 1, weights: 1, boundary: 1}
+PICTURES: dict[Callable[[Any], None], int] = {
+    sigmas: 2,
+    error_flow: 2,
+    activations: 2,
+    training_curve: 1,
+    weights: 1,
+    boundary: 1,
+}
 """How many axes each takes."""
 
 
-def main():
+def main() -> None:
     images = Path(__file__).parent.parent / "docs" / "images"
     names = [draw.__name__ for draw in PICTURES]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--to", type=Path, default=images, metavar="FOLDER")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     arguments = parser.parse_args()
