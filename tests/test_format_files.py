@@ -5,6 +5,8 @@
 
 import errno
 import functools
+import gzip
+import io
 import json
 import os
 import pickle
@@ -25,6 +27,7 @@ from rustbp._io import files
 
 sys.path.append(str(Path(__file__).parent / "torture"))
 import format_damage
+import format_models
 import format_writers
 
 X = np.random.default_rng(0).standard_normal((30, 3))
@@ -339,3 +342,75 @@ def test_networks_deeper_than_a_file_holds_are_refused_at_once(path):
     model._optimizer = None
     with pytest.raises(ValueError, match="'hidden_layer_sizes' is a list of 100000 items"):
         model.save(path)
+
+
+# ---- files that are open, and those that are not ours ----
+
+
+def test_a_file_that_is_open():
+    model, file = classifier(), io.BytesIO()
+    file.write(b"before")
+    model.save(file)
+    file.seek(len(b"before"))
+    format_models.assert_same_model(rustbp.load(file), model)
+    file.seek(0)
+    with pytest.raises(ValueError, match="The file is not a valid model file"):
+        rustbp.load(file)
+
+
+def test_what_is_compressed_is_read_through_gzip(path):
+    model = classifier()
+    with gzip.open(path, "wb") as file:
+        model.save(file)
+    with pytest.raises(ValueError, match=r"rustbp\.load\(gzip\.open\(path\)\)"):
+        rustbp.load(path)
+    with gzip.open(path) as file:
+        format_models.assert_same_model(rustbp.load(file), model)
+
+
+def test_a_file_that_takes_a_part_at_a_time():
+    class Slow(io.BytesIO):
+        def write(self, data):
+            return super().write(data[:7])
+
+    model, slow, plain = classifier(), Slow(), io.BytesIO()
+    model.save(slow)
+    model.save(plain)
+    assert slow.getvalue() == plain.getvalue()
+
+
+def test_without_the_optimizer(path):
+    model = classifier()
+    model.save(path)
+    whole = path.stat().st_size
+    model.save(path, optimizer=False)
+    assert path.stat().st_size < whole
+    loaded = rustbp.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+    assert len(loaded.partial_fit(X, Y).loss_curve_) == len(model.loss_curve_) + 1
+    assert hasattr(model, "_optimizer")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (pickle.dumps({"a": 1}), "It looks like a pickle"),
+        (b"PK\x03\x04" + bytes(20), "It looks like a zip archive"),
+        (b'{"a": [1, 2, 3, 4]}', r"It looks like JSON$"),
+        (b"just some text", "but the file has 14 bytes$"),
+        ((1000).to_bytes(8, "little") + b'{"__meta', "It seems to be cut off$"),
+    ],
+)
+def test_files_that_are_not_ours(content, said, path):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        rustbp.load(path)
+
+
+def test_bytes_and_text_are_no_files():
+    file = io.BytesIO()
+    classifier().save(file)
+    with pytest.raises(TypeError, match=r"rustbp\.load\(io\.BytesIO\(data\)\)"):
+        rustbp.load(file.getvalue())
+    with pytest.raises(TypeError, match="open in binary mode; reading it gave str"):
+        rustbp.load(io.StringIO("text"))

@@ -5,7 +5,6 @@ raises leaves a fitted model as it was, and a prediction in another thread sees 
 """
 
 import inspect
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -25,7 +24,7 @@ from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 from rustbp._training.network import check_layers
 from rustbp._training.unfinished import Unfinished
 from rustbp._training.validation import NOTHING, Given, find_validation
-from rustbp._typing import Floats, MatrixLike, fit_context
+from rustbp._typing import File, Floats, MatrixLike, fit_context
 
 PROGRESS = (
     *convert.PROGRESS,
@@ -359,7 +358,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
         check_is_fitted(self)
         return _summary.summarize(_missing.complete(self._copy()))
 
-    def save(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
+    def save(self, path: File, *, optimizer: bool = True) -> None:
         """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.
 
         The file is in the safetensors format: the weights, and the optimizer's state, so that `partial_fit` goes on bit
@@ -368,27 +367,28 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, 
 
         Parameters
         ----------
-        path : str, bytes or os.PathLike
+        path : str, bytes, os.PathLike or binary file
             The file. One that exists is replaced in one step when the new one is safely on the disk; until then, and
-            if anything goes wrong, it stays as it is.
+            if anything goes wrong, it stays as it is. To one that is open already the model is just written.
+
+        optimizer : bool, default=True
+            Whether to write the optimizer's state too, of up to twice the size of the weights. Without it
+            `partial_fit` goes on with a new one.
 
         Raises
         ------
         NotFittedError
             If the model has not been fitted.
-
         TypeError
             For a subclass, and for parameters and classes of a type that the file cannot hold; the message names them.
-
         ValueError
             If a parameter is out of its range, if the weights are not finite, or if the attributes do not fit together.
-
         OSError
             If the file cannot be written.
         """
         from rustbp._io import saving  # not needed to fit and predict
 
-        saving.save(self, path)
+        saving.save(self, path, optimizer=optimizer)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "coefs_" in self.__dict__

@@ -1,7 +1,8 @@
 """The types that public signatures are written in, and scikit-learn's decorators with their types told."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +34,7 @@ Init: TypeAlias = Literal[
     "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_normal", "normal"
 ]
 Compute: TypeAlias = Literal["bfloat16"]
+File: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes] | BinaryIO
 Cost: TypeAlias = Literal["log_loss", "squared_error"]
 RegressionCost: TypeAlias = Literal[
     "squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma"

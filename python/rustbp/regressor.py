@@ -375,7 +375,7 @@ class MLPRegressor(NumberPredictions):
         self.n_outputs_: int = y.shape[1]
         if reset:
             usual = "exp" if self.loss in ("poisson", "gamma") else "identity"
-            self.out_activation_ = self.output_activation or usual
+            self.out_activation_: str = self.output_activation or usual
         check_cost(self, self.out_activation_)
         return X, y
 

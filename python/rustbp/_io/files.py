@@ -68,10 +68,11 @@ def _sync(folder: str) -> None:
 
 
 def write(file: BinaryIO, data: Any) -> None:
-    """Write bytes, however many they are."""
+    """Write bytes, however many they are, to a file that may take a part of them at a time."""
     view = memoryview(data)
-    for start in range(0, len(view), AT_ONCE):
-        file.write(view[start : start + AT_ONCE])
+    while view:
+        count: int | None = file.write(view[:AT_ONCE])
+        view = view[AT_ONCE if count is None else count :]
 
 
 def read(file: BinaryIO, size: int) -> NDArray[np.uint8]:

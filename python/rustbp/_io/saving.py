@@ -4,6 +4,8 @@ The native module checks a file, both before it is written and when it is read (
 `document` takes an estimator apart into a JSON document and arrays, and puts it together again.
 """
 
+import contextlib
+import io
 import json
 import os
 import stat
@@ -17,23 +19,38 @@ from rustbp._io.document import put_together, take_apart
 from rustbp._io.files import read, replacing, write
 from rustbp._io.values import integer
 from rustbp._missing import complete
+from rustbp._typing import File
 
 if TYPE_CHECKING:
     from rustbp.classifier import MLPClassifier
     from rustbp.regressor import MLPRegressor
 
 
-def save(model: Any, path: Any) -> None:
+_NOT_OURS = {
+    b"\x80": "It looks like a pickle: joblib.load or pickle.load opens one, and runs what code is in it, so only if "
+    "you trust whoever wrote it.",
+    b"PK": "It looks like a zip archive, of NumPy, PyTorch or skops perhaps.",
+    b"\x1f\x8b": "It looks compressed: if there is a model file in it, rustbp.load(gzip.open(path)) opens it.",
+    b"{": "It looks like JSON.",
+}
+"""What is said of files that begin so. A model file begins with the length of its header, then "{"."""
+
+
+def save(model: Any, path: Any, *, optimizer: bool = True) -> None:
     """Write `model` to the file `path`; see the estimators' method of this name."""
     check_is_fitted(model)
     # As of this moment, should another thread fit it meanwhile.
     model = complete(model._copy())
+    if not optimizer:
+        for name in ("_optimizer", "_unfinished"):
+            model.__dict__.pop(name, None)
+    is_open = hasattr(path, "write") and not isinstance(path, os.PathLike)
     try:
         document, arrays = take_apart(model)
         text = json.dumps(document, allow_nan=False)
         given = [(name, *as_bytes(array)) for name, array in arrays.items()]
         head, order = _core.file_head(text, given)
-        with replacing(os.fsdecode(path)) as file:
+        with contextlib.nullcontext(path) if is_open else replacing(os.fsdecode(path)) as file:
             write(file, head)
             for place in order:
                 write(file, given[place][-1])
@@ -42,7 +59,7 @@ def save(model: Any, path: Any) -> None:
 
 
 def load(
-    path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    path: File,
 ) -> "MLPClassifier | MLPRegressor":
     """The model that `save` wrote to a file.
 
@@ -51,8 +68,8 @@ def load(
 
     Parameters
     ----------
-    path : str, bytes or os.PathLike
-        The file.
+    path : str, bytes, os.PathLike or binary file
+        The file. One that is open already is read from where it stands to its end.
 
     Returns
     -------
@@ -65,6 +82,9 @@ def load(
     ValueError
         If the file is not a model file, is damaged, or was written by a newer version in a way that this one cannot
         read.
+
+    TypeError
+        For a file that is not open in binary mode, and for the bytes of a file: those go in as ``io.BytesIO(data)``.
 
     OSError, MemoryError
         If the file cannot be read, or memory does not hold what is in it.
@@ -79,24 +99,46 @@ def load(
     >>> bool((again.predict([[0.5]]) == model.predict([[0.5]])).all())
     True
     """
+    if hasattr(path, "read") and not isinstance(path, os.PathLike):
+        data: Any = path.read()
+        if not isinstance(data, bytes):
+            raise TypeError(
+                f"The file must be open in binary mode; reading it gave {type(data).__name__}."
+            )
+        return _load(io.BytesIO(data), len(data), "The file")
+    if isinstance(path, bytes) and b"\0" in path:
+        raise TypeError(
+            "load takes a path or a binary file, and these bytes are no path. For the bytes of a model file: "
+            "rustbp.load(io.BytesIO(data))."
+        )
     path = os.fsdecode(path)
     # Opening a pipe would wait for a writer.
     flags = getattr(os, "O_NONBLOCK", 0)
     with open(path, "rb", opener=lambda name, given: os.open(name, given | flags)) as file:
-        try:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError("it is not a regular file")
-            text, arrays = _read(file, status.st_size)
-            return put_together(json.loads(text, parse_int=integer), arrays)
-        except ValueError as error:
-            # Cut short, because part of it may be the file's.
-            raise ValueError(f"{path!r} is not a valid model file: {error!s:.500}") from None
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{path!r} is not a valid model file: it is not a regular file")
+        return _load(file, status.st_size, repr(path))
+
+
+def _load(file: BinaryIO, size: int, name: str) -> Any:
+    """The model in a file of ``size`` bytes, which messages call ``name``."""
+    try:
+        text, arrays = _read(file, size)
+        return put_together(json.loads(text, parse_int=integer), arrays)
+    except ValueError as error:
+        # Cut short, because part of it may be the file's.
+        raise ValueError(f"{name} is not a valid model file: {error!s:.500}") from None
 
 
 def _read(file: BinaryIO, size: int) -> tuple[str, Arrays]:
     """Document and arrays of a file of ``size`` bytes. Memory is asked for once the sizes in it agree."""
-    header = read(file, _core.header_len(file.read(8), size))
+    start = file.read(8)
+    try:
+        length = _core.header_len(start, size)
+    except ValueError as error:
+        raise ValueError(f"{error}. {_looks_like(start, file.read(1))}".rstrip(". ")) from None
+    header = read(file, length)
     text, expected = _core.read_header(header, size)
     arrays = {}
     for name, dtype, shape, count in expected:
@@ -104,3 +146,10 @@ def _read(file: BinaryIO, size: int) -> tuple[str, Arrays]:
         _core.check_array((name, dtype, shape, data))
         arrays[name] = from_bytes(dtype, shape, data)
     return text, arrays
+
+
+def _looks_like(start: bytes, after: bytes) -> str:
+    """What a file seems to be that cannot be one of ours, by its first eight bytes and the next one."""
+    if after == b"{" and start[4:] == bytes(4):
+        return "It seems to be cut off."
+    return next((said for first, said in _NOT_OURS.items() if start.startswith(first)), "")

@@ -33,7 +33,8 @@ class Distribution:
     """Distinct numbers and the weight of each; quantiles are those of rows repeated as often as they weigh."""
 
     def __init__(self, numbers: Floats, weights: Floats | None) -> None:
-        self.values, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+        values, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+        self.values: Floats = values
         self.mass: Any = counts if weights is None else np.bincount(inverse, weights=weights)
         self._below = np.cumsum(self.mass)
 
