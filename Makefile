@@ -15,8 +15,8 @@ RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 RUST_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml $(shell find src)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test torture sanitize test-rust test-python check check-rust check-python check-stub check-types check-workflows wheels \
-	test-wheel licenses bench clean tools
+.PHONY: help build demo test torture sanitize test-rust test-python check check-rust check-python check-stub check-types \
+	check-workflows docs wheels test-wheel licenses bench clean tools
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +73,9 @@ check-workflows: $(VENV)/.done-group-check  ## what the repository's host reads:
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/zizmor --offline --quiet .github
 
+docs: $(VENV)/.done-build $(VENV)/.done-group-docs  ## the documentation site, in docs/_build/html; every program of the gallery runs
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto --builder html docs docs/_build/html
+
 wheels: $(VENV)/.done-group-wheels | tools  ## wheel and sdist, checked, in dist/; RELEASE=1 if to be published, AGAIN=1 compares two builds
 	$(BIN)/python release/wheels.py $(if $(RELEASE),--release) $(if $(AGAIN),--again) $(ARGS)
 
@@ -91,7 +94,7 @@ bench: $(VENV)/.done-build $(VENV)/.done-group-bench  ## time the workloads (a q
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) target dist python/rustbp/_core*.so
+	rm -rf $(VENV) target dist docs/_build docs/gallery docs/api/generated docs/api/backreferences python/rustbp/_core*.so
 
 # ---- what the targets above need ----
 

@@ -169,9 +169,39 @@ def training(rows):
     save(figure, "training")
 
 
+def speedup(rows):
+    """How many times as fast as scikit-learn each contender trains, in float32: the picture of the README."""
+    rows = [row for row in rows if "scikit-learn" in row["contenders"]]
+    figure, axis = plt.subplots(figsize=(7.5, 3), layout="constrained")
+    peers = [peer for peer in COLOURS if any(peer in row["contenders"] for row in rows)]
+    width = 0.8 / len(peers)
+    for place, peer in enumerate(peers):
+        pairs = [
+            (
+                x + (place - (len(peers) - 1) / 2) * width,
+                row["contenders"]["scikit-learn"]["seconds"] / row["contenders"][peer]["seconds"],
+            )
+            for x, row in enumerate(rows)
+            if peer in row["contenders"]
+        ]
+        bars = axis.bar(*zip(*pairs, strict=True), width=width, color=COLOURS[peer], label=peer)
+        axis.bar_label(bars, [f"{times:.2g}" for _, times in pairs], fontsize=7, padding=1)
+    axis.axhline(1, color=LIMIT, linewidth=0.8, linestyle="--")
+    axis.set_xticks(range(len(rows)), [row["net"] for row in rows])
+    axis.set_ylabel("times as fast as scikit-learn")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="upper right", frameon=False, ncols=2)
+    save(figure, "speedup")
+
+
 def draw(result):
     """All pictures that a result has the figures for."""
     plt.rcParams.update(STYLE)
-    for part, picture in (("five", training), ("wide", wide), ("growth", scaling)):
+    for part, picture in (
+        ("five", training),
+        ("five", speedup),
+        ("wide", wide),
+        ("growth", scaling),
+    ):
         if rows := of_part(result, part):
             picture(rows)

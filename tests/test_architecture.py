@@ -21,6 +21,7 @@ PYTHON = {
     "_versions": "what a report of a fault needs to say",
     "_warn": "warnings that filters for scikit-learn's silence too",
     "_hints": "other names of what parameters take",
+    "_doc_link": "from a notebook to the documentation",
     "_hooks": "private methods of scikit-learn's perceptrons, and what to use instead",
     "_missing": "attributes that a model may lack",
     "_arrays": "from validated input to what the core takes",

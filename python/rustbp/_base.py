@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from rustbp import _arrays, _core, _hints, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
 from rustbp._constraints import CONSTRAINTS, hidden_sizes
+from rustbp._doc_link import DocLinkMixin
 from rustbp._training import epochs, initial_weights, lbfgs, schedule, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 from rustbp._training.network import check_layers
@@ -48,7 +49,7 @@ class _Task(NamedTuple):
     unfinished: Unfinished | None
 
 
-class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, BaseEstimator, ABC):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used itself."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS

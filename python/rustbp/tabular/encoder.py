@@ -57,7 +57,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     See Also
     --------
-    TabularMLPClassifier, TabularMLPRegressor : Nets behind this encoder.
+    MLPClassifier, MLPRegressor : Nets to put behind it, in a pipeline.
 
     Notes
     -----
