@@ -29,6 +29,16 @@ TIMED = {
     "sparse fit, 1 epoch": "s",
 }
 UNITS = {"s": 1, "ms": 1e3, "us": 1e6}
+# Calls of few rows on many weights: (rows, the net's sizes, share of X that is stored or None).
+FEW = {
+    "predict_proba of one sparse row, 2^18-50-10": (1, (2**18, 50, 10), 1e-4),
+    "predict_proba of 400 sparse rows, 2^18-50-10": (400, (2**18, 50, 10), 1e-4),
+    "predict_proba of 16 rows, 784-1000-1000-10": (16, (784, 1000, 1000, 10), None),
+    "partial_fit of 20 sparse rows, 2^18-50-10": (20, (2**18, 50, 10), 1e-4),
+    "partial_fit of 10 rows, 784-1000-1000-10": (10, (784, 1000, 1000, 10), None),
+    "fit of 10 rows, 1 epoch, warm start, 784-1000-1000-10": (10, (784, 1000, 1000, 10), None),
+}
+TIMED |= dict.fromkeys(FEW, "ms")
 # In the order of the fit itself and the prediction, each in a new process.
 MEMORY = {
     "fit memory beyond X": "a fit of 100,000 x 100 float32 (a copy of X would be 38 MiB)",
@@ -44,10 +54,30 @@ def big_rows(rows=100_000):
     return X, (X[:, 0] > 0).astype(int)
 
 
+def few_rows(name, MLPClassifier, quick):
+    """The call of a figure of `FEW`, in float64, as most people's data is."""
+    from scipy import sparse
+
+    rows, (n_inputs, *hidden, n_classes), density = FEW[name]
+    n_inputs //= 16 if quick else 1
+    if density is None:
+        X = np.random.default_rng(0).random((rows, n_inputs))
+    else:
+        X = sparse.random(rows, n_inputs, density, "csr", random_state=0)
+    y = np.arange(rows) % n_classes
+    model = MLPClassifier(hidden, random_state=0, max_iter=1, warm_start=True)
+    model.partial_fit(X, y, classes=np.arange(n_classes))
+    if name.startswith("predict_proba"):
+        return lambda: model.predict_proba(X)
+    return lambda: (model.fit if name.startswith("fit") else model.partial_fit)(X, y)
+
+
 def figure(name, MLPClassifier, quick):
     """Prepare a figure; return what is to be timed, and how many calls of it."""
     from sklearn.datasets import load_digits
 
+    if name in FEW:
+        return few_rows(name, MLPClassifier, quick), 1
     if name.startswith(("digits fit", "one-row")):
         X, y = load_digits(return_X_y=True)
         X /= 16

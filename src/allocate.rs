@@ -4,19 +4,17 @@ use ndarray::Array2;
 
 use crate::error::Error;
 
-/// A matrix in C order from its elements, or [`Error::Memory`].
+/// A matrix in C order from what `extend` appends for each row, or [`Error::Memory`].
 pub fn matrix_of<T>(
     rows: usize,
     cols: usize,
-    at: impl Fn(usize, usize) -> T,
+    extend: impl Fn(usize, &mut Vec<T>),
     what: &'static str,
 ) -> Result<Array2<T>, Error> {
     let memory = || Error::Memory { what };
     let mut data = Vec::new();
     data.try_reserve_exact(rows.checked_mul(cols).ok_or_else(memory)?).map_err(|_| memory())?;
-    for row in 0..rows {
-        data.extend((0..cols).map(|col| at(row, col)));
-    }
+    (0..rows).for_each(|row| extend(row, &mut data));
     Array2::from_shape_vec((rows, cols), data).map_err(|_| memory())
 }
 

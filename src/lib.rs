@@ -11,7 +11,7 @@
 //! | BP4 | ∂C/∂w^l_jk = a^(l-1)_k δ^l_j | [`backprop::weight_gradient`] |
 //!
 //! The modules from the bottom up, each of which imports from those before it: [`linalg`], [`network`], [`data`],
-//! [`backprop`], [`training`], then [`predict`], [`inspect`] and [`format`](mod@format), and the binding to Python.
+//! [`backprop`], [`training`], then [`predict`], [`predict_few`], [`inspect`] and [`format`](mod@format), and the binding to Python.
 //!
 //! A mini-batch is a matrix whose rows are samples; weights are of shape (fan_in, fan_out), as in scikit-learn.
 
@@ -43,6 +43,7 @@ pub mod inspect;
 pub mod linalg;
 pub mod network;
 pub mod predict;
+pub mod predict_few;
 pub mod training;
 
 #[cfg(feature = "python")]

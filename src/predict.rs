@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::allocate::vector_of;
-use crate::backprop::{Masks, Workspace, forward, layouts};
+use crate::backprop::{Masks, Workspace, add_multiple, forward, layouts};
 use crate::data::{Data, Input, Rows, work_per_row};
 use crate::error::Error;
-use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, denormals, dispatch};
+use crate::linalg::kernels::{Isa, Kernel, Real, Vector, denormals, dispatch};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::team::{self, MAX_THREADS};
 use crate::network::activation::softmax;
@@ -174,15 +174,7 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
                 *z = b;
             }
             for (k, &a) in a[..fan_in].iter().enumerate() {
-                let row = coefs[l - 1].row(k);
-                match row.as_slice() {
-                    Some(row) => add_multiple::<V>(a, row, &mut z[..fan_out]),
-                    None => {
-                        for (z, &w) in z.iter_mut().zip(row) {
-                            *z = multiply_add::<V>(a, w, *z);
-                        }
-                    }
-                }
+                add_multiple::<V>(a, coefs[l - 1].row(k), &mut z[..fan_out]);
             }
             let padded = &mut z[..fan_out.next_multiple_of(WIDTH)];
             match network.sigma(l) {
@@ -202,25 +194,4 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
         }
         out.copy_from_slice(&a[..out.len()]);
     }
-}
-
-/// z <- x w + z, the last few numbers in registers of their own.
-#[inline(always)]
-fn add_multiple<V: Vector>(x: V::Scalar, w: &[V::Scalar], z: &mut [V::Scalar]) {
-    let whole = w.len() - w.len() % V::LANES;
-    let factor = V::splat(x);
-    for j in (0..whole).step_by(V::LANES) {
-        factor.mul_add(V::read(w, j), V::read(z, j)).write(z, j);
-    }
-    for (z, &w) in z[whole..].iter_mut().zip(&w[whole..]) {
-        *z = multiply_add::<V>(x, w, *z);
-    }
-}
-
-/// x w + z, rounded as the registers round it.
-#[inline(always)]
-fn multiply_add<V: Vector>(x: V::Scalar, w: V::Scalar, z: V::Scalar) -> V::Scalar {
-    let mut lanes = [V::Scalar::ZERO; WIDTH];
-    V::splat(x).mul_add(V::splat(w), V::splat(z)).write(&mut lanes, 0);
-    lanes[0]
 }

@@ -66,6 +66,7 @@ RUST = {
     "backprop": "forward and backward, BP1 to BP4",
     "training": "optimizers, one epoch, sharing out a batch",
     "predict": "the forward pass alone, and what it costs",
+    "predict_few": "the same of few rows, from weights where they lie",
     "inspect": "every quantity of one backward pass",
     "input_gradients": "how outputs change with inputs",
     "format": "a model as bytes",

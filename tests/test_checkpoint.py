@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 import rustbp
 from rustbp import Checkpoint, MLPClassifier, MLPRegressor
 from rustbp._training.callbacks import watching
+from rustbp._training.packed import unpack
 
 X, Y = load_iris(return_X_y=True)
 CALLBACKS = hasattr(MLPClassifier, "set_callbacks")
@@ -63,7 +64,7 @@ def cut_short(model, path, epochs, *data, every=1, **options):
 
 def assert_same(resumed, whole):
     """Everything that a fit sets, to the last bit."""
-    found, expected = resumed._fitted_attributes(), whole._fitted_attributes()
+    found, expected = (unpack(model._fitted_attributes()) for model in (resumed, whole))
     assert found.keys() == expected.keys()
     for name in expected.keys() - {"_optimizer", "_random_state", "_label_binarizer"}:
         if name in ("coefs_", "intercepts_"):
@@ -256,6 +257,7 @@ import numpy as np
 from sklearn.datasets import load_iris
 from rustbp import Checkpoint, MLPClassifier
 from rustbp._training.callbacks import watching
+from rustbp._training.packed import unpack
 
 class Kill:
     epochs = 0

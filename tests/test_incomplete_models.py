@@ -84,6 +84,7 @@ ATTRIBUTES = [
     "best_validation_score_",
     "validation_loss_curve_",
     "best_epoch_",
+    "learning_rate_curve_",
     "_no_improvement_count",
     "_random_state",
     "_optimizer",
@@ -101,7 +102,7 @@ def without(model, name, how):
 def test_these_are_all_attributes():
     from rustbp._base import FITTED
 
-    assert set(ATTRIBUTES) == set(FITTED) - {"feature_names_in_", "_unfinished"}
+    assert set(ATTRIBUTES) == set(FITTED) - {"feature_names_in_", "_unfinished", "_packed"}
 
 
 def outcome(call, *args):

@@ -16,11 +16,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from rustbp import _arrays, _core, _hints, _hooks, _missing, _summary, convert
+from rustbp import _arrays, _hints, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
 from rustbp._constraints import CONSTRAINTS, hidden_sizes
 from rustbp._doc_link import DocLinkMixin
-from rustbp._training import epochs, initial_weights, lbfgs, schedule, threads
+from rustbp._training import epochs, initial_weights, lbfgs, packed, schedule
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
 from rustbp._training.network import check_layers
 from rustbp._training.unfinished import Unfinished
@@ -31,6 +31,7 @@ PROGRESS = (
     *convert.PROGRESS,
     *convert.OWN_PROGRESS,
     "_optimizer",
+    "_packed",
     "_unfinished",
 )
 """What a fit from scratch begins anew."""
@@ -63,10 +64,22 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
             _hooks.refuse(type(self), [name])
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if name in packed.WEIGHTS:
+            self.__dict__ = packed.unpack(self.__dict__.copy())
+        super().__delattr__(name)
+
+    def __dir__(self):
+        names = super().__dir__()
+        return [*names, *packed.WEIGHTS] if "_packed" in self.__dict__ else names
+
     if not TYPE_CHECKING:  # An editor is to know what is misspelt.
 
         def __getattr__(self, name: str) -> Any:
             # Only what is not there is looked for here.
+            fitted = self.__dict__.get("_packed")
+            if fitted is not None and name in packed.WEIGHTS:
+                return fitted.weights()[packed.WEIGHTS.index(name)]
             if name in _hooks.NAMES:
                 raise AttributeError(
                     f"{type(self).__name__!r} object has no attribute {name!r}, which is private to scikit-learn's "
@@ -200,6 +213,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         judged_on = find_validation(model, task.scored, (X, y), others, task.unfinished)
         if model.solver == "lbfgs":
             lbfgs.train(model, task.rows, report=report, validation=judged_on)
+            vars(model).pop("_packed", None)
         else:
             epochs.train(
                 model,
@@ -236,7 +250,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         schedule.check(self)
         if incremental and self.early_stopping and self.solver != "lbfgs":
             raise ValueError("partial_fit does not support early_stopping=True")
-        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        first = not self.__sklearn_is_fitted__() or (not self.warm_start and not incremental)
         if not first:
             _missing.complete(self)
         unfinished = self.__dict__.pop("_unfinished", None)
@@ -256,9 +270,8 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
             self._start([X.shape[1], *hidden, self.n_outputs_], X.dtype, given)
         else:
             self._go_on(given)
-        stored = _arrays.common_dtype(*self.coefs_, *self.intercepts_)
-        dtype = _arrays.common_dtype(X, *self.coefs_, *self.intercepts_)
-        self.coefs_, self.intercepts_ = _arrays.layers(self.coefs_, self.intercepts_, dtype)
+        stored = packed.dtype_of(self)
+        dtype = packed.to_dtype_for(self, X)
         rows = _arrays.Rows(X, y, weight).in_dtype(dtype)
         scored = rows if weight is sample_weight else rows.weighed(sample_weight)
         return _Task(rows, scored, first, stored, unfinished)
@@ -287,15 +300,14 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
 
     def _go_on(self, given: tuple[Any, Any]) -> None:
         """Check that the present weights fit the targets, and put those that are given in their place."""
-        sizes = [np.shape(coef)[1] for coef in self.coefs_]
+        sizes = packed.layer_sizes_of(self)
         if sizes[-1] != self.n_outputs_:
             raise ValueError(
                 f"y has {self.n_outputs_} outputs, but the weights in coefs_ are for {sizes[-1]}."
             )
-        sizes = [np.shape(self.coefs_[0])[0], *sizes]
-        dtype = _arrays.common_dtype(*self.coefs_, *self.intercepts_)
-        coefs, intercepts = initial_weights.given(*given, sizes, dtype)
-        self.coefs_, self.intercepts_ = coefs or self.coefs_, intercepts or self.intercepts_
+        coefs, intercepts = initial_weights.given(*given, sizes, packed.dtype_of(self))
+        if coefs is not None or intercepts is not None:
+            self.coefs_, self.intercepts_ = coefs or self.coefs_, intercepts or self.intercepts_
 
     def _copy(self) -> Any:
         """A shallow copy as of this moment: `dict.copy` is one step, so it is never half of one fit and half of
@@ -306,7 +318,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
 
     def __getstate__(self) -> dict[str, Any]:
         # For pickle, copy and deepcopy: as of this moment too.
-        return super().__getstate__().copy()
+        return packed.unpack(super().__getstate__().copy())
 
     def _fitted_attributes(self, **changed: Any) -> dict[str, Any]:
         state = self.__dict__
@@ -392,7 +404,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         saving.save(self, path, optimizer=optimizer)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "coefs_" in self.__dict__
+        return "coefs_" in self.__dict__ or "_packed" in self.__dict__
 
     def _check_solver(self) -> bool:
         if self.solver == "lbfgs":
@@ -410,36 +422,25 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         """
         model = self._copy()
         state = model.__dict__
+        fitted = packed.weights_of(state)
         if type(X) is np.ndarray and "feature_names_in_" not in state:
             try:
                 if (
                     X.ndim == 2
                     and X.flags.c_contiguous
-                    and X.dtype == state["coefs_"][0].dtype
+                    and X.dtype == (model.coefs_[0] if fitted is None else fitted).dtype
                     and X.shape[1] == state["n_features_in_"]
                     and X.shape[0] > 0
                     and _arrays.surely_finite(X)
                 ):
-                    return model, model._run(X, state["coefs_"], state["intercepts_"])
+                    return model, packed.forward(model, X)
             except (LookupError, TypeError, ValueError, AttributeError):
                 pass  # Not so simple after all; what follows copes, or says what is wrong.
         check_is_fitted(model)
         _missing.complete(model)
         dtype = np.float32 if _arrays.is_float32_table(X) else "numeric"
         X = validate_data(model, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
-        dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
-        coefs, intercepts = _arrays.layers(model.coefs_, model.intercepts_, dtype)
-        return model, model._run(_arrays.rows(X, dtype), coefs, intercepts)
-
-    def _run(self, X: Any, coefs: Any, intercepts: Any) -> Any:
-        return _core.forward(
-            X,
-            coefs,
-            intercepts,
-            activation=self.activation if isinstance(self.activation, str) else [*self.activation],
-            output_activation=self.out_activation_,
-            n_threads=threads.allowed(self.n_threads),
-        )
+        return model, packed.forward(model, _arrays.rows(X, packed.to_dtype_for(model, X)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

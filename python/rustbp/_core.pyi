@@ -99,11 +99,18 @@ class Trainer:
         ``compute``: None, or ``"bfloat16"``, which rounds what the matrix products multiply to bfloat16, and
         is a ``ValueError`` for float64 and on a processor without AVX512-BF16.
         """
+    @property
+    def layer_sizes(self) -> list[int]:
+        """Neurons of each layer, the inputs first."""
+    @property
+    def dtype(self) -> str:
+        """``"float32"`` or ``"float64"``."""
+    @property
+    def updates(self) -> int:
+        """Updates made, those before included."""
     learning_rate: float
     """The step size before Adam's bias correction; set it between epochs to follow a schedule. With ``learning_rates``
     it is that of the last mini-batch."""
-    updates: int
-    """Updates made; read only."""
     dropout_seed: int
     """Where the masks of dropout come from, together with the number of the update."""
     def epoch(
@@ -137,6 +144,26 @@ class Trainer:
         self, X: Any, y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     ) -> tuple[NDArray[Any], float]:
         """The same, and the mean cost of the rows, in one forward pass."""
+    def forward(self, X: Any, *, n_threads: int | None = None) -> NDArray[Any]:
+        """The same, on threads of its own."""
+    def of_same_kind(self) -> Trainer:
+        """A trainer with the same settings, to `go_on_from` this one."""
+    def go_on_from(
+        self,
+        other: Trainer,
+        *,
+        coefs: Sequence[NDArray[Any]] | None = None,
+        intercepts: Sequence[NDArray[Any]] | None = None,
+        with_state: bool = True,
+        n_threads: int | None = None,
+    ) -> None:
+        """Have the parameters and the state of another trainer of the same kind, in the room that there is.
+
+        ``coefs`` and ``intercepts`` take the place of its parameters; without ``with_state`` the state starts at
+        zero. ``n_threads`` is for calls from now on.
+        """
+    def rest(self) -> None:
+        """Let go of all memory that only training needs."""
     def coefs(self) -> list[NDArray[Any]]: ...
     def intercepts(self) -> list[NDArray[Any]]: ...
     def is_finite(self) -> bool:

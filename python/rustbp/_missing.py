@@ -5,6 +5,7 @@ What follows from the weights is filled in; of the rest an AttributeError says w
 
 import inspect
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -93,18 +94,31 @@ def complete(model: Any) -> Any:
         If the weights are no matrices.
     """
     state = vars(model)
-    if "coefs_" not in state:
+    packed = state.get("_packed")
+    if packed is None and "coefs_" not in state:
         return model
+    weights = ("coefs_", "intercepts_")
+    if packed is not None and any(state.get(name, ...) is None for name in weights):
+        # What takes the place of the one may not bring back the other.
+        del state["_packed"]
+        state.update({**dict(zip(weights, packed.weights(), strict=True)), **state})
+        packed = None
     for name in _NOT_NONE:
         if name in state and state[name] is None:
             del state[name]
-    shapes = [np.shape(coef) for coef in model.coefs_]
+    as_packed = packed is not None and "coefs_" not in state and not packed.weights_are_out
+    shapes = (
+        list(pairwise(packed.layer_sizes))
+        if as_packed
+        else [np.shape(coef) for coef in model.coefs_]
+    )
     for layer, shape in enumerate(shapes):
         if len(shape) != 2:
             raise ValueError(f"coefs_[{layer}] must have 2 dimensions; got {len(shape)}")
     if not shapes:
         raise ValueError("coefs_ must hold the weights of at least one layer; got none")
-    _ = model.intercepts_
+    if not as_packed:
+        _ = model.intercepts_
     model.n_layers_ = len(shapes) + 1
     model.n_outputs_ = shapes[-1][1]
     state.setdefault("n_features_in_", shapes[0][0])

@@ -14,6 +14,7 @@ from rustbp import _arrays, _labels
 from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
 from rustbp._missing import changed, complete
+from rustbp._training import packed
 from rustbp._training.network import one_activation
 from rustbp._training.optimizer import SLOTS, Optimizer
 from rustbp._warn import warn
@@ -231,7 +232,7 @@ def _copy_shared(source: Any, target: Any) -> Any:
     # A model put together by hand, or by an older version, may lack some of them.
     given = {name: getattr(source, name) for name in target.get_params() if hasattr(source, name)}
     target.set_params(**copy.deepcopy(given))
-    state = vars(source)
+    state = packed.unpack(vars(source).copy())
     # Without weights it is not fitted, whatever else it has.
     for name in ("_metadata_request", *(SHARED if "coefs_" in state else ())):
         if name in state:

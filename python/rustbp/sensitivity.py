@@ -3,7 +3,7 @@
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rustbp import _arrays, _core, _missing
-from rustbp._training.network import network_of
+from rustbp._training.network import functions_of
 from rustbp._typing import Floats, MatrixLike, Perceptron
 from rustbp.inspection import require_perceptron
 
@@ -56,13 +56,11 @@ def input_gradients(model: Perceptron, X: MatrixLike) -> Floats:
     model = _missing.complete(model._copy())
     X = validate_data(model, X, accept_sparse=["csr", "csc"], reset=False)
     dtype = _arrays.common_dtype(X, *model.coefs_, *model.intercepts_)
-    names = network_of(model)
     coefs, intercepts = _arrays.layers(model.coefs_, model.intercepts_, dtype)
     gradients = _core.input_gradients(
         _arrays.rows(X, dtype),
         coefs,
         intercepts,
-        activation=names["activation"],
-        output_activation=names["output_activation"],
+        **functions_of(model),
     )
     return gradients.reshape(X.shape[0], model.n_outputs_, X.shape[1])

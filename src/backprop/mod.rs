@@ -13,6 +13,7 @@ mod bp3_bias_gradient;
 mod bp4_weight_gradient;
 mod dropout;
 mod forward;
+mod in_place;
 mod inputs;
 mod softmax;
 mod sparsity;
@@ -27,5 +28,6 @@ pub use dropout::Masks;
 #[cfg(test)]
 pub use forward::nothing;
 pub use forward::{activations, forward, forward_from, take_in};
+pub use in_place::{Unpacked, activations_in_place, add_multiple, rows_packed_at_once};
 pub use sparsity::layouts;
 pub use workspace::Workspace;

@@ -42,14 +42,33 @@ impl Network {
         intercepts: ArrayView1<'_, T>,
         parameters: &mut [T],
     ) {
+        let panels = 0..panel_count(self.sizes[l]);
+        let to = &mut parameters[self.offsets[l - 1]..self.offsets[l]];
+        Self::pack_panels(coefs, intercepts, panels, to);
+    }
+
+    /// Write some panels of the weights, shape (fan_in, fan_out), and biases of a layer one after the other.
+    pub fn pack_panels<T: Real>(
+        coefs: ArrayView2<'_, T>,
+        intercepts: ArrayView1<'_, T>,
+        panels: Range<usize>,
+        to: &mut [T],
+    ) {
+        let stride = (coefs.nrows() + 1) * WIDTH;
         for (row, values) in coefs.rows().into_iter().chain([intercepts]).enumerate() {
-            for panel in 0..panel_count(self.sizes[l]) {
-                let cols = panel_cols(self.sizes[l], panel);
-                let at = self.position(l, row, panel * WIDTH);
-                let from = values.slice(ndarray::s![panel * WIDTH..panel * WIDTH + cols]);
-                for (to, &from) in parameters[at..at + cols].iter_mut().zip(from) {
-                    *to = from;
+            for (i, panel) in panels.clone().enumerate() {
+                let to = &mut to[i * stride + row * WIDTH..][..WIDTH];
+                let first = panel * WIDTH;
+                // Whole lines are moved by registers instead of calls.
+                let line =
+                    values.to_slice().and_then(|values| values[first..].first_chunk::<WIDTH>());
+                if let (Some(from), Some(to)) = (line, to.first_chunk_mut::<WIDTH>()) {
+                    *to = *from;
+                    continue;
                 }
+                let (to, fill) = to.split_at_mut(panel_cols(values.len(), panel));
+                to.iter_mut().zip(values.slice(ndarray::s![first..])).for_each(|(to, &x)| *to = x);
+                fill.fill(T::ZERO);
             }
         }
     }
@@ -74,10 +93,15 @@ impl Network {
         parameters: &[T],
     ) -> Result<(Array2<T>, Array1<T>), Error> {
         let (fan_in, fan_out) = (self.sizes[l - 1], self.sizes[l]);
-        let at = |row, neuron| parameters[self.position(l, row, neuron)];
-        let coefs = matrix_of(fan_in, fan_out, at, "a copy of the weights")?;
-        let intercepts =
-            matrix_of(1, fan_out, |_, neuron| at(fan_in, neuron), "a copy of the biases")?;
+        let row = |row: usize, numbers: &mut Vec<T>| {
+            for panel in 0..panel_count(fan_out) {
+                let at = self.position(l, row, panel * WIDTH);
+                numbers.extend_from_slice(&parameters[at..at + panel_cols(fan_out, panel)]);
+            }
+        };
+        let coefs = matrix_of(fan_in, fan_out, row, "a copy of the weights")?;
+        let biases = |_, numbers: &mut Vec<T>| row(fan_in, numbers);
+        let intercepts = matrix_of(1, fan_out, biases, "a copy of the biases")?;
         Ok((coefs, intercepts.remove_axis(Axis(0))))
     }
 

@@ -8,7 +8,7 @@ use crate::network::activation::{Activation, Hidden, Output};
 use crate::network::cost::Cost;
 
 /// Layer sizes and functions of a network; layers are numbered from 1 to L, layer 0 is the input.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     pub(super) sizes: Vec<usize>,
     /// Where the parameters of layer l begin, at index l - 1; the last entry is the length of all.

@@ -11,7 +11,7 @@ use super::arrays::{
 use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
 use super::threads::{self, Allowed};
-use crate::backprop::Masks;
+use crate::backprop::{Masks, Unpacked};
 use crate::data::Input;
 use crate::error::Error;
 use crate::input_gradients::input_gradients as core_input_gradients;
@@ -19,6 +19,7 @@ use crate::inspect::inspect;
 use crate::linalg::kernels::Real;
 use crate::network::{Hidden, Network, Output};
 use crate::predict::{predict, predict_row};
+use crate::predict_few::{is_few, predict_few};
 use crate::training::objective::Objective;
 
 /// Call a function that is generic over the number type with the one that `$precision` names.
@@ -74,8 +75,12 @@ fn forward_as<'py, T: Real + Element>(
         let out = writable.as_array_mut();
         let mut signals = Signals::new();
         let done = py.detach(|| {
-            let parameters = network.pack(&coefs, &intercepts)?;
             let stop = || signals.stop();
+            if is_few(&network, &view) {
+                let unpacked = Unpacked { coefs: &coefs, intercepts: &intercepts };
+                return predict_few(&network, unpacked, &view, threads.count, out, stop);
+            }
+            let parameters = network.pack(&coefs, &intercepts)?;
             predict(&network, parameters.as_slice(), &view, threads.count, out, stop)
         })?;
         signals.result(done)?;

@@ -3,6 +3,7 @@
 //! It imports all other rooms, and none imports it. Newcomers start with [`trainer`], the class that a fit works with.
 
 mod arrays;
+mod earlier;
 mod errors;
 mod files;
 mod functions;

@@ -77,6 +77,10 @@ impl Allowed {
         Self { n_threads, of_process: if n_threads.is_none() { threads_of_process() } else { 1 } }
     }
 
+    pub fn n_threads(&self) -> Option<usize> {
+        self.n_threads
+    }
+
     /// Those of one of the calls.
     pub fn share(&self) -> Threads {
         match self.n_threads {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySequence};
 
@@ -12,11 +12,12 @@ use super::arrays::{
     DataArrays, InputArray, MAX_LAYERS, Parameters, Precision, of_batches, order as rows_of, pairs,
     precision, zeros,
 };
+use super::earlier::{go_on, restore};
 use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
 use super::threads::{self, Allowed};
 use crate::error::Error;
-use crate::linalg::kernels::Real;
+use crate::linalg::kernels::{Real, Scalar};
 use crate::network::{Hidden, Network, Output};
 use crate::predict::{mean_cost, predict};
 use crate::training::batches::Batches;
@@ -123,11 +124,6 @@ impl Trainer {
         either!(&mut self.inner, trainer => trainer.learning_rate = value);
     }
 
-    #[getter]
-    fn updates(&self) -> u64 {
-        either!(&self.inner, trainer => trainer.updates())
-    }
-
     #[pyo3(signature = (X, y, order, batch_size, sample_weight=None, *, learning_rates=None, weight_decays=None, seconds=None))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
@@ -157,6 +153,26 @@ impl Trainer {
             let arrays = DataArrays::new(X, y, sample_weight)?;
             epoch(trainer, X.py(), &arrays, batches, threads.count)
         })
+    }
+
+    /// Numbers of the layers' neurons, the inputs first.
+    #[getter]
+    fn layer_sizes(&self) -> Vec<usize> {
+        either!(&self.inner, trainer => trainer.network().sizes().to_vec())
+    }
+
+    #[getter]
+    fn dtype(&self) -> &'static str {
+        match &self.inner {
+            Inner::F32(_) => f32::NAME,
+            Inner::F64(_) => f64::NAME,
+        }
+    }
+
+    /// Updates made.
+    #[getter]
+    fn updates(&self) -> u64 {
+        either!(&self.inner, trainer => trainer.updates())
     }
 
     #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
@@ -190,6 +206,52 @@ impl Trainer {
             };
             Ok((a.into_any(), cost))
         })
+    }
+
+    #[pyo3(signature = (X, *, n_threads=None))]
+    #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
+    fn forward<'py>(
+        &self,
+        X: &Bound<'py, PyAny>,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let allowed = Allowed::of(threads::check(n_threads)?);
+        let threads = allowed.share();
+        either!(&self.inner, trainer => {
+            Ok(output(trainer, X.py(), &InputArray::new(X)?, threads.count)?.into_any())
+        })
+    }
+
+    fn of_same_kind(&self) -> PyResult<Self> {
+        let inner = match &self.inner {
+            Inner::F32(trainer) => Inner::F32(trainer.of_same_kind()?),
+            Inner::F64(trainer) => Inner::F64(trainer.of_same_kind()?),
+        };
+        Ok(Self { inner, allowed: Allowed::of(self.allowed.n_threads()) })
+    }
+
+    #[pyo3(signature = (other, *, coefs=None, intercepts=None, with_state=true, n_threads=None))]
+    fn go_on_from(
+        &mut self,
+        other: &Bound<'_, Self>,
+        coefs: Option<&Bound<'_, PySequence>>,
+        intercepts: Option<&Bound<'_, PySequence>>,
+        with_state: bool,
+        n_threads: Option<usize>,
+    ) -> PyResult<()> {
+        self.allowed = Allowed::of(threads::check(n_threads)?);
+        let (py, given, allowed) = (other.py(), coefs.zip(intercepts), &self.allowed);
+        // Another thread may read it, but not train it.
+        let other = other.try_borrow()?;
+        match (&mut self.inner, &other.inner) {
+            (Inner::F32(to), Inner::F32(from)) => go_on(py, to, from, given, with_state, allowed),
+            (Inner::F64(to), Inner::F64(from)) => go_on(py, to, from, given, with_state, allowed),
+            _ => Err(PyValueError::new_err("both trainers must be of the same kind")),
+        }
+    }
+
+    fn rest(&mut self) {
+        either!(&mut self.inner, trainer => trainer.rest());
     }
 
     fn coefs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -283,43 +345,6 @@ impl Settings<'_, '_> {
         }
         Ok(trainer)
     }
-}
-
-/// Take over what `state()` of an earlier trainer gave.
-fn restore<T: Real + Element>(
-    trainer: &mut CoreTrainer<T>,
-    optimizer: Optimizer,
-    state: &Bound<'_, PyDict>,
-) -> PyResult<()> {
-    let item = |key: &str| {
-        state.get_item(key)?.ok_or_else(|| PyKeyError::new_err(format!("state lacks {key:?}")))
-    };
-    let network = trainer.network();
-    let mut slots = Vec::new();
-    for name in optimizer.slots() {
-        let list = item(name)?;
-        let list = list.cast::<PySequence>().map_err(PyErr::from)?;
-        let depth = network.depth();
-        if list.len()? != 2 * depth {
-            let message = format!("state[{name:?}] must hold {} arrays", 2 * depth);
-            return Err(PyValueError::new_err(message));
-        }
-        let coefs = list.get_slice(0, depth)?;
-        let arrays = Parameters::<T>::new(&coefs, &list.get_slice(depth, 2 * depth)?)?;
-        let (coefs, intercepts) = (arrays.coefs(), arrays.intercepts());
-        let hidden = Hidden::Each(network.hidden.clone());
-        let of_state = Network::of_parameters(&coefs, &intercepts, hidden, network.output)?;
-        if of_state.sizes() != network.sizes() {
-            let message = format!(
-                "state[{name:?}] must be of layers {:?}; got {:?}",
-                network.sizes(),
-                of_state.sizes()
-            );
-            return Err(PyValueError::new_err(message));
-        }
-        slots.push(network.pack(&coefs, &intercepts)?);
-    }
-    Ok(trainer.set_state(item("t")?.extract()?, slots)?)
 }
 
 /// So many seconds from now; None beyond what a clock can tell.

@@ -1,10 +1,13 @@
 //! A network in training: its parameters, the optimizer's state, and room for the work.
 
+use ndarray::{ArrayView1, ArrayView2};
+
 use crate::allocate::vector_of;
 use crate::backprop::Masks;
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::linalg::memory::panels::{Aligned, WIDTH};
+use crate::linalg::team;
 use crate::network::{Cost, Network};
 use crate::training::loss::{Loss, Squares};
 use crate::training::optimizer::{MAX_SLOTS, Optimizer, Update};
@@ -13,6 +16,9 @@ use crate::training::sharing::workspaces::Workspaces;
 
 /// Updates that the state of an earlier trainer may have seen: the whole numbers that f64 tells apart.
 const MAX_UPDATES: u64 = 1 << 53;
+
+/// Numbers whose copy is worth a second thread.
+const NUMBERS_PER_THREAD: usize = 1 << 18;
 
 /// How an epoch ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +59,8 @@ pub struct Trainer<T> {
     pub(super) squares: Vec<f64>,
     /// Sum of squares of the gradient of each block, where it is to be clipped.
     pub(super) norms: Vec<f64>,
+    /// Whether `squares` is of the present parameters: an epoch keeps it so.
+    squares_hold: bool,
 }
 
 impl<T: Real> Trainer<T> {
@@ -76,6 +84,7 @@ impl<T: Real> Trainer<T> {
             gradient: empty()?,
             squares: Vec::new(),
             norms: Vec::new(),
+            squares_hold: false,
             network,
             cost,
             dropout_seed: 0,
@@ -155,6 +164,13 @@ impl<T: Real> Trainer<T> {
     pub fn is_finite(&self) -> bool {
         // Without a branch for each: this is asked after every epoch.
         let are_finite = |some: &[T]| some.iter().fold(true, |all, w| all & w.is_finite());
+        if self.squares_hold && self.squares.iter().all(|square| square.is_finite()) {
+            // So is each weight.
+            return (1..=self.network.depth()).all(|l| {
+                let layer = self.network.layer(self.parameters(), l);
+                layer.panels().all(|panel| are_finite(&layer.panel(panel)[layer.fan_in * WIDTH..]))
+            });
+        }
         self.parameters().chunks(1 << 10).all(are_finite)
     }
 
@@ -165,6 +181,73 @@ impl<T: Real> Trainer<T> {
     /// Names of the optimizer's state vectors and their numbers.
     pub fn state(&self) -> impl Iterator<Item = (&'static str, &[T])> {
         self.optimizer.slots().iter().copied().zip(self.state.iter().map(Aligned::as_slice))
+    }
+
+    /// A trainer of the same kind, with room for all that this one has.
+    pub fn of_same_kind(&self) -> Result<Self, Error> {
+        let parameters = self.network.zeros()?;
+        let (network, cost, rate) = (self.network.clone(), self.cost.clone(), self.learning_rate);
+        let mut new = Self::new(network, parameters, cost, self.alpha, self.optimizer, rate)?;
+        new.set_isa(self.isa);
+        new.layer_rates.clone_from(&self.layer_rates);
+        if let Some(norm) = self.max_grad_norm {
+            new.set_max_grad_norm(norm)?;
+        }
+        Ok(new)
+    }
+
+    /// Whether the two do the same with the same data, but for their parameters, state, and what an epoch begins with.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.network == other.network
+            && self.cost == other.cost
+            && self.alpha == other.alpha
+            && self.optimizer == other.optimizer
+            && self.max_grad_norm == other.max_grad_norm
+            && self.layer_rates == other.layer_rates
+            && self.isa == other.isa
+    }
+
+    /// Have the parameters of another trainer of this kind, if `parameters`, and its state, if `state`, or one that starts
+    /// at zero.
+    pub fn copy_from(&mut self, other: &Self, parameters: bool, state: bool, threads: usize) {
+        debug_assert!(self.is_like(other));
+        let mut pairs = Vec::new();
+        self.squares_hold = parameters && other.squares_hold;
+        if self.squares_hold {
+            self.squares.clone_from(&other.squares);
+        }
+        if parameters {
+            pairs.push((self.parameters.as_mut_slice(), other.parameters.as_slice()));
+        }
+        for (to, from) in self.state.iter_mut().zip(&other.state) {
+            match state {
+                true => pairs.push((to.as_mut_slice(), from.as_slice())),
+                false => to.as_mut_slice().fill(T::ZERO),
+            }
+        }
+        self.updates = if state { other.updates } else { 0 };
+        (self.learning_rate, self.weight_decay) = (other.learning_rate, other.weight_decay);
+        self.dropout_seed = other.dropout_seed;
+        copy(pairs, threads);
+    }
+
+    /// Have these parameters, arrays of this network's shapes.
+    pub fn set_parameters(
+        &mut self,
+        coefs: &[ArrayView2<'_, T>],
+        intercepts: &[ArrayView1<'_, T>],
+    ) {
+        for (l, (w, b)) in coefs.iter().zip(intercepts).enumerate() {
+            self.network.pack_layer(l + 1, *w, *b, self.parameters.as_mut_slice());
+        }
+        self.squares_hold = false;
+    }
+
+    /// Let go of all memory that only training needs.
+    pub fn rest(&mut self) {
+        self.workspaces = Workspaces::none();
+        self.other_workspaces = Workspaces::none();
+        self.gradient = Aligned::default();
     }
 
     /// Go on from the state of an earlier trainer.
@@ -218,6 +301,9 @@ impl<T: Real> Trainer<T> {
         if self.alpha == 0.0 {
             return Ok(());
         }
+        if self.squares_hold {
+            return Ok(());
+        }
         if self.squares.is_empty() {
             self.squares = vector_of(0.0, self.network.block_count(), "the parameters")?;
         }
@@ -227,6 +313,7 @@ impl<T: Real> Trainer<T> {
             squares: &mut self.squares,
         };
         dispatch(self.isa, kernel);
+        self.squares_hold = true;
         Ok(())
     }
 }
@@ -237,4 +324,24 @@ pub(super) fn check_all(name: &str, numbers: &[f64]) -> Result<(), Error> {
         Some(wrong) => Err(Error::value(name, "at least 0 and finite", wrong)),
         None => Ok(()),
     }
+}
+
+/// Copy each second slice to the first, of the same length, on up to so many threads: one does not keep the memory busy.
+fn copy<T: Real>(pairs: Vec<(&mut [T], &[T])>, threads: usize) {
+    let numbers: usize = pairs.iter().map(|(_, from)| from.len()).sum();
+    let threads = threads.min(numbers / NUMBERS_PER_THREAD).max(1);
+    team::with(threads, |team| {
+        let mut parts: Vec<_> = (0..team.threads()).map(|_| Vec::new()).collect();
+        for (to, from) in pairs {
+            let each = from.len().div_ceil(parts.len()).max(1);
+            for (part, pair) in parts.iter_mut().zip(to.chunks_mut(each).zip(from.chunks(each))) {
+                part.push(pair);
+            }
+        }
+        team.each(&mut parts, |_, part| {
+            for (to, from) in part {
+                to.copy_from_slice(from);
+            }
+        });
+    });
 }

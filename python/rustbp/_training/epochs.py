@@ -16,6 +16,7 @@ from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.judge import Judge
 from rustbp._training.mini_batches import MiniBatches
 from rustbp._training.optimizer import Optimizer
+from rustbp._training.packed import WEIGHTS
 from rustbp._training.schedule import step_sizes
 from rustbp._training.unfinished import Unfinished
 from rustbp._training.validation import Validation
@@ -45,7 +46,7 @@ def train(
     Parameters
     ----------
     model : estimator
-        With ``coefs_`` and ``intercepts_`` in the dtype of ``rows``. Its lists and optimizer are replaced, not
+        With weights, packed or in arrays, in the dtype of ``rows``. Its lists and optimizer are replaced, not
         changed.
     rows : Rows
         All rows given to fit.
@@ -134,6 +135,8 @@ class _Epochs:
         except KeyboardInterrupt:
             warn("Training interrupted by user.")
         self._finish()
+        if not incremental:
+            self.trainer.rest()
 
     def _epoch_stops(self) -> bool:
         """Train one epoch, keep the books; return whether to stop."""
@@ -196,15 +199,19 @@ class _Epochs:
 
     def _finish(self) -> None:
         """Hand weights and optimizer state over to the model."""
-        model = self.model
+        model, state = self.model, vars(self.model)
+        for name in ("_packed", *WEIGHTS):
+            state.pop(name, None)
         if self.diverged:
             # Its state is not finite either; training may go on from the best weights with a new one.
             model._optimizer = Optimizer.of(model)
         else:
-            model._optimizer.remember(self.trainer)
             if not self.trainer.is_finite():
                 raise ValueError(NON_FINITE)
-        model.coefs_, model.intercepts_ = self.judge.best or self._weights()
+            model._packed = self.batches.packed
+            model._optimizer.remember(self.trainer, self.batches.packed)
+        if self.judge.best is not None:
+            model.coefs_, model.intercepts_ = self.judge.best
 
     def _weights(self) -> tuple[list[Any], list[Any]]:
         return self.trainer.coefs(), self.trainer.intercepts()

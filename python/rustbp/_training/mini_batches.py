@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from rustbp._arrays import Rows
-from rustbp._training import threads
-from rustbp._training.network import dropout_of, network_of
+from rustbp._training import packed
 from rustbp._warn import warn
 
 
@@ -16,7 +15,7 @@ class MiniBatches:
     Parameters
     ----------
     model : estimator
-        With ``coefs_`` and ``intercepts_`` in the dtype of ``rows``, and the optimizer to go on with.
+        With weights in the dtype of ``rows``, and the optimizer to go on with.
     rows : Rows
         All rows given to fit.
     index : ndarray of int64 or None
@@ -24,6 +23,8 @@ class MiniBatches:
 
     Attributes
     ----------
+    packed : Packed
+        What the model will have at the end.
     trainer : _core.Trainer
         Parameters and optimizer state.
     n_rows : int
@@ -46,26 +47,17 @@ class MiniBatches:
         self._batch_size = _batch_size(model.batch_size, self.n_rows)
         self.n_batches = -(-self.n_rows // self._batch_size)
         self.rows_seen = self.n_rows
-        self._dropout = dropout_of(model, len(model.coefs_) - 1)
+        self.packed = packed.begin(model)
+        self.trainer = self.packed.trainer
+        self._drops = self.packed.settings["dropout"] is not None
         self._source = model._random_state
-        self.trainer = model._optimizer.trainer(
-            model.coefs_,
-            model.intercepts_,
-            **network_of(model),
-            dropout=self._dropout,
-            alpha=float(model.alpha),
-            n_threads=threads.allowed(model.n_threads),
-            compute=model.compute,
-            weight_decay=float(model.weight_decay),
-            max_grad_norm=model.max_grad_norm,
-        )
 
     def shuffle(self) -> None:
         """Put the rows in the order of the next epoch, and draw what it drops."""
         if self._random_state is not None:
             # Shuffling the previous order draws, and gives, what scikit-learn's shuffle of it does.
             self._random_state.shuffle(self.order)
-        if self._dropout is not None:
+        if self._drops:
             # Of each epoch, so that a fit that was cut short goes on as if it had not been.
             self.trainer.dropout_seed = int(self._source.randint(2**31 - 1))
 

@@ -13,17 +13,24 @@ HYPERPARAMETERS = {"huber": "huber_delta", "quantile": "quantile"}
 """The parameter that a cost depends on."""
 
 
+def functions_of(model: Any) -> dict[str, Any]:
+    """What the core calls the activations of ``model``."""
+    names = model.activation
+    return {
+        "activation": names if isinstance(names, str) else list(map(str, names)),
+        "output_activation": model.out_activation_,
+    }
+
+
 def network_of(model: Any) -> dict[str, Any]:
     """What the core calls the activations and the cost of ``model``."""
-    names = model.activation
     parameter = HYPERPARAMETERS.get(model.loss)
     cost_parameter = None
     if parameter is not None:
         numbers = getattr(model, parameter)
         cost_parameter = float(numbers) if isinstance(numbers, Real) else list(map(float, numbers))
     return {
-        "activation": names if isinstance(names, str) else list(map(str, names)),
-        "output_activation": model.out_activation_,
+        **functions_of(model),
         "cost": model.loss,
         "cost_parameter": cost_parameter,
         "label_smoothing": float(getattr(model, "label_smoothing", 0.0)),

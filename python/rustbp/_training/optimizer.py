@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rustbp import _arrays, _core
+from rustbp import _arrays
 from rustbp._training.schedule import PLATEAU
 
 # Constructor parameters of an estimator that an optimizer takes, under the core's names for them.
@@ -75,6 +75,7 @@ class Optimizer:
             learning_rate=float(learning_rate_init),
             t=0,
             state=None,
+            _packed=None,
         )
 
     @classmethod
@@ -92,17 +93,28 @@ class Optimizer:
             estimator.power_t,
         )
 
+    def __copy__(self) -> "Optimizer":
+        new = object.__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is packed goes into no pickle.
+        return {**vars(self), "state": self.state, "_packed": None}
+
     def __getattr__(self, name: str) -> Any:
         # Only what is no attribute of its own comes here.
         own = vars(self)
+        if name == "state" and own.get("_packed") is not None:
+            return own["_packed"].state()
         if name in own.get("hyperparameters", ()):
             value = own["hyperparameters"][name]
             return bool(value) if name == "nesterov" else value
         if name == "lr_schedule" and own.get("name") == "sgd":
             return own["schedule"]
         slot = SLOTS.get(own.get("name", ""), {}).get(name)
-        if slot in (own.get("state") or ()):
-            return own["state"][slot]
+        if slot is not None and slot in (self.state or ()):
+            return self.state[slot]
         why = f": it keeps no {name} without momentum or before the first epoch" if slot else ""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{why}")
 
@@ -113,6 +125,8 @@ class Optimizer:
             name, value = "hyperparameters", {**self.hyperparameters, name: float(value)}
         elif name in slots:
             name, value = "state", {**(self.state or {}), slots[name]: list(value)}
+        elif name == "state":
+            pass
         elif name in ("schedule", "lr_schedule") and self.name == "sgd":
             if value not in SCHEDULES:
                 raise ValueError(f"lr_schedule must be one of {SCHEDULES}; got {value!r}")
@@ -133,19 +147,24 @@ class Optimizer:
         else:
             self.learning_rate_init /= 5.0
 
-    def trainer(self, coefs: list[Any], intercepts: list[Any], **options: Any) -> _core.Trainer:
-        """A trainer that goes on from the present state."""
-        return _core.Trainer(
-            coefs,
-            intercepts,
-            optimizer=self.name,
-            learning_rate=self.step,
-            hyperparameters=self.hyperparameters,
-            state=self._state_for(coefs, intercepts),
-            **options,
+    @property
+    def state_is_packed(self) -> bool:
+        """Whether the state is that of what a fit left packed, and nobody has its arrays or has set ``t``."""
+        packed = vars(self).get("_packed")
+        return (
+            "state" not in vars(self)
+            and packed is not None
+            and not packed.state_is_out
+            and self.t == packed.trainer.updates
         )
 
-    def _state_for(self, coefs: list[Any], intercepts: list[Any]) -> dict[str, Any] | None:
+    def goes_on_from(self, packed: Any) -> bool:
+        """Whether there is no other state than what is packed there; none at all is one that starts at zero."""
+        if self.state_is_packed:
+            return vars(self)["_packed"] is packed
+        return vars(self).get("state", ...) is None
+
+    def state_for(self, coefs: list[Any], intercepts: list[Any]) -> dict[str, Any] | None:
         """The state in the dtype of these parameters; zeros for what it lacks, momentum after none, say."""
         if self.state is None:
             return None
@@ -163,10 +182,14 @@ class Optimizer:
                 state[slot] = weights + biases
         return state
 
-    def remember(self, trainer: _core.Trainer) -> None:
-        """Take over the state of a trainer that has finished."""
-        self.state = trainer.state()
-        self.t = int(self.state["t"])
+    def remember(self, trainer: Any, packed: Any = None) -> None:
+        """Take over the state of a trainer: a copy, or as it is ``packed`` when the trainer has finished."""
+        own = vars(self)
+        own.pop("state", None)
+        own["_packed"] = packed
+        if packed is None:
+            own["state"] = trainer.state()
+        self.t = trainer.updates
         if self.name == "adam" and self.t > 0:
             beta_1, beta_2 = self.hyperparameters["beta_1"], self.hyperparameters["beta_2"]
             correction = math.sqrt(1.0 - beta_2**self.t) / (1.0 - beta_1**self.t)

@@ -19,7 +19,7 @@ pub const BLOCK: usize = WIDTH * WIDTH;
 struct Row<T>([T; WIDTH]);
 
 /// Numbers, or pairs of them, in rows of [`WIDTH`], aligned to cache lines.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Aligned<T>(Vec<Row<T>>);
 
 impl<T: Copy + Default> Aligned<T> {

@@ -26,7 +26,8 @@ pub fn rows_at_once(network: &Network, batch: usize) -> usize {
 pub fn useful_threads(network: &Network, layouts: &[Layout], rows: usize, allowed: usize) -> usize {
     let work = work_per_row(network, layouts);
     let work_of_batch = work.saturating_mul(rows);
-    let mut threads = allowed.min(work_of_batch / WORK_PER_THREAD);
+    // However few numbers a batch has that are not zero, all parameters are updated.
+    let mut threads = allowed.min(work_of_batch.max(network.packed_len()) / WORK_PER_THREAD);
     if network.packed_len() <= WEIGHTS_IN_CACHE {
         let whole_rows = work_of_batch / work_per_row(network, &[]).max(1);
         threads = threads.min(match layouts[0].is_of_lists() {

@@ -1,0 +1,139 @@
+//! Forward from weights that lie as scikit-learn has them: a few panels of neurons at a time are packed where the cache holds
+//! them, or none, where the rows of X name but few of the weights.
+//!
+//! For few rows, packing all weights first would take longer than the products. Sums run in the order of [`forward`](super::forward()),
+//! so that the results are the same to the last bit.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView1, ArrayView2};
+
+use crate::backprop::dropout::Masks;
+use crate::backprop::forward::activations;
+use crate::backprop::inputs::Zeros;
+use crate::backprop::workspace::Workspace;
+use crate::linalg::dense::Layer;
+use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
+use crate::linalg::memory::panels::{Aligned, Panels, WIDTH, panel_cols};
+use crate::linalg::zeros::entries::Entries;
+use crate::linalg::zeros::sparse::Sparse;
+use crate::network::{Activation, Network};
+
+/// What is packed at a time is to stay in the L2 cache.
+const PACKED_AT_ONCE: usize = 256 << 10;
+
+/// Weights and biases of all layers as arrays in C order, or with whatever strides.
+#[derive(Clone, Copy)]
+pub struct Unpacked<'a, 'b, T> {
+    pub coefs: &'a [ArrayView2<'b, T>],
+    pub intercepts: &'a [ArrayView1<'b, T>],
+}
+
+/// Panels of a layer with this many inputs that are packed at once; one is packed however large it is.
+fn panels_at_once<T>(fan_in: usize) -> usize {
+    (PACKED_AT_ONCE / size_of::<T>() / WIDTH / (fan_in + 1)).max(1)
+}
+
+/// Rows of room that [`activations_in_place`] needs to pack parts of the layers after `first`.
+pub fn rows_packed_at_once<T>(network: &Network, first: usize) -> usize {
+    let inputs = network.sizes()[first..network.depth()].iter();
+    inputs.map(|&fan_in| (fan_in + 1) * panels_at_once::<T>(fan_in)).max().unwrap_or(0)
+}
+
+/// z^l and a^l of the neurons in `panels`, from a^(l - 1), with `room` for [`rows_packed_at_once`].
+pub fn activations_in_place<T: Real>(
+    l: usize,
+    network: &Network,
+    parameters: Unpacked<'_, '_, T>,
+    panels: Range<usize>,
+    isa: Isa,
+    room: &mut Aligned<T>,
+    workspace: &mut Workspace<T>,
+) {
+    let (coefs, intercepts) = (parameters.coefs[l - 1], parameters.intercepts[l - 1]);
+    let (fan_in, fan_out) = (network.sizes()[l - 1], network.sizes()[l]);
+    let Workspace { a, zeros, .. } = &mut *workspace;
+    if let Zeros::Entries(x) = &zeros[l - 1] {
+        let (out, sigma) = (&mut a[l], network.sigma(l));
+        dispatch(isa, OfEntries { x, coefs, intercepts, panels, out, sigma });
+        return;
+    }
+    let at_once = panels_at_once::<T>(fan_in);
+    for first in panels.clone().step_by(at_once) {
+        let some = first..panels.end.min(first + at_once);
+        let data = &mut room.as_mut_slice()[..some.len() * (fan_in + 1) * WIDTH];
+        Network::pack_panels(coefs, intercepts, some, data);
+        let layer = Layer { fan_in, fan_out, first, data };
+        activations(l, network, layer, isa, Masks::NONE, workspace);
+    }
+}
+
+/// a^1 of some neurons, from the weights that entries of X name alone.
+struct OfEntries<'a, 'b, T> {
+    x: &'a Entries<T>,
+    coefs: ArrayView2<'b, T>,
+    intercepts: ArrayView1<'b, T>,
+    panels: Range<usize>,
+    out: &'a mut Panels<T>,
+    sigma: Option<Activation>,
+}
+
+impl<T: Real> Kernel<T> for OfEntries<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>>(self) {
+        let OfEntries { x, coefs, intercepts, panels, out, sigma } = self;
+        let neurons = |panel: usize| {
+            let first = panel * WIDTH;
+            ndarray::s![first..first + panel_cols(intercepts.len(), panel)]
+        };
+        for row in 0..x.rows() {
+            for panel in panels.clone() {
+                let biases = intercepts.slice(neurons(panel));
+                let z = &mut out.panel_mut(panel)[row * WIDTH..][..biases.len()];
+                z.iter_mut().zip(biases).for_each(|(z, &b)| *z = b);
+            }
+            for part in 0..x.parts_of_rows() {
+                for (column, value) in x.in_row(row, part) {
+                    let w = coefs.row(column);
+                    for panel in panels.clone() {
+                        let w = w.slice(neurons(panel));
+                        let z = &mut out.panel_mut(panel)[row * WIDTH..][..w.len()];
+                        add_multiple::<V>(value, w, z);
+                    }
+                }
+            }
+        }
+        if let Some(sigma) = sigma {
+            for panel in panels {
+                sigma.apply::<V>(out.panel_mut(panel));
+            }
+        }
+    }
+}
+
+/// z <- x w + z, the last few numbers in registers of their own.
+#[inline(always)]
+pub fn add_multiple<V: Vector>(x: V::Scalar, w: ArrayView1<'_, V::Scalar>, z: &mut [V::Scalar]) {
+    let Some(w) = w.as_slice() else {
+        z.iter_mut().zip(w).for_each(|(z, &w)| *z = multiply_add::<V>(x, w, *z));
+        return;
+    };
+    let whole = w.len() - w.len() % V::LANES;
+    let factor = V::splat(x);
+    for j in (0..whole).step_by(V::LANES) {
+        factor.mul_add(V::read(w, j), V::read(z, j)).write(z, j);
+    }
+    for (z, &w) in z[whole..].iter_mut().zip(&w[whole..]) {
+        *z = multiply_add::<V>(x, w, *z);
+    }
+}
+
+/// x w + z, rounded as the registers round it.
+#[inline(always)]
+fn multiply_add<V: Vector>(x: V::Scalar, w: V::Scalar, z: V::Scalar) -> V::Scalar {
+    let mut lanes = [V::Scalar::ZERO; WIDTH];
+    V::splat(x).mul_add(V::splat(w), V::splat(z)).write(&mut lanes, 0);
+    lanes[0]
+}

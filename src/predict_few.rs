@@ -1,0 +1,127 @@
+//! The forward pass over few rows, from weights where they lie: the cost of a call follows its work, not the weights.
+
+use ndarray::ArrayViewMut2;
+
+use crate::backprop::{
+    Masks, Unpacked, Workspace, activations_in_place, forward_from, rows_packed_at_once, take_in,
+};
+use crate::data::{Input, Layout, Rows};
+use crate::error::Error;
+use crate::linalg::kernels::{Isa, Real, denormals};
+use crate::linalg::memory::panels::{Aligned, panel_count};
+use crate::linalg::team::{self, MAX_THREADS};
+use crate::network::Network;
+
+/// Rows that are taken at once. Of more than these all weights are better packed first, and rows shared out among threads.
+const ROWS_AT_ONCE: usize = 96;
+/// Entries of a sparse X for each of its columns, below which packing the weights of all columns takes longer than reading
+/// those that the entries name.
+const ENTRIES_PER_COLUMN: usize = 16;
+/// Multiplications that are worth a second thread: starting it takes some thirty microseconds.
+const WORK_PER_THREAD: usize = 1 << 21;
+/// What reading and packing a weight takes, in multiplications.
+const WORK_OF_PACKING: usize = 4;
+
+/// Whether these rows are few for the network.
+pub fn is_few<T: Real>(network: &Network, x: &Input<'_, T>) -> bool {
+    match x {
+        Input::Dense(x) => x.nrows() <= ROWS_AT_ONCE,
+        Input::Sparse(x) => x.len() / ENTRIES_PER_COLUMN <= network.sizes()[0],
+    }
+}
+
+/// What one thread computes: its own neurons of each layer, for all rows.
+struct Part<T> {
+    workspace: Workspace<T>,
+    room: Aligned<T>,
+}
+
+/// a^L of every row, written to `out`, shape (n, outputs), C-contiguous. None when asked to stop.
+///
+/// The results are those of [`predict`](crate::predict::predict).
+pub fn predict_few<T: Real>(
+    network: &Network,
+    parameters: Unpacked<'_, '_, T>,
+    x: &Input<'_, T>,
+    threads: usize,
+    mut out: ArrayViewMut2<'_, T>,
+    mut stop: impl FnMut() -> bool,
+) -> Result<Option<()>, Error> {
+    x.check(network)?;
+    let (rows, outputs) = (x.rows(), network.outputs());
+    let Some(out) = out.as_slice_mut().filter(|out| out.len() == rows * outputs) else {
+        return Err(Error::shape("out", &[rows, outputs], &[]));
+    };
+    let isa = Isa::best();
+    let mut layouts = vec![Layout::Panels; network.depth()];
+    if let Input::Sparse(_) = x {
+        layouts[0] = x.layout(network, rows, isa);
+    }
+    // The first layer of a sparse X is not packed.
+    let packed = usize::from(matches!(x, Input::Sparse(_)));
+    let threads = threads.min(work(network, x) / WORK_PER_THREAD).clamp(1, MAX_THREADS);
+    let at_once = rows.min(ROWS_AT_ONCE);
+    team::with(threads, |team| {
+        let part = |_| {
+            let room = Aligned::zeros(rows_packed_at_once::<T>(network, packed));
+            let room = room.ok_or(Error::Memory { what: "a part of the weights" })?;
+            Ok(Part { workspace: Workspace::forward_only(network, x, at_once, &layouts)?, room })
+        };
+        let mut parts = (0..team.threads()).map(part).collect::<Result<Vec<_>, Error>>()?;
+        for (i, out) in out.chunks_mut(ROWS_AT_ONCE * outputs).enumerate() {
+            let rows = Rows::Range { first: i * ROWS_AT_ONCE, len: out.len() / outputs };
+            for l in 1..=network.depth() {
+                if stop() {
+                    return Ok(None);
+                }
+                team.each(&mut parts, |thread, Part { workspace, room }| {
+                    let _mode = denormals::ignore();
+                    if l == 1 {
+                        take_in(isa, x, rows, workspace);
+                    }
+                    let own = share(network, l, thread, team.threads());
+                    activations_in_place(l, network, parameters, own, isa, room, workspace);
+                });
+                exchange(network, l, &mut parts);
+            }
+            let workspace = &mut parts[0].workspace;
+            // Nothing is left but what looks at whole rows.
+            forward_from(network.depth() + 1, network, &[], isa, Masks::NONE, workspace);
+            for (row, out) in out.chunks_mut(outputs).enumerate() {
+                workspace.a[network.depth()].copy_row_to(row, out);
+            }
+        }
+        Ok(Some(()))
+    })
+}
+
+/// Multiplications, and what packing takes of as much.
+fn work<T: Real>(network: &Network, x: &Input<'_, T>) -> usize {
+    let (first, all) = (network.sizes()[0] * network.sizes()[1], network.parameter_count());
+    let of_first = match x {
+        Input::Dense(x) => first.saturating_mul(x.nrows() + WORK_OF_PACKING),
+        Input::Sparse(x) => x.len().saturating_mul(network.sizes()[1]),
+    };
+    of_first.saturating_add((all - first).saturating_mul(x.rows() + WORK_OF_PACKING))
+}
+
+/// The panels of layer `l` that a thread computes.
+fn share(network: &Network, l: usize, thread: usize, threads: usize) -> std::ops::Range<usize> {
+    let panels = panel_count(network.sizes()[l]);
+    thread * panels / threads..(thread + 1) * panels / threads
+}
+
+/// Give every thread what the others have computed of a^l.
+fn exchange<T: Real>(network: &Network, l: usize, parts: &mut [Part<T>]) {
+    for from in 0..parts.len() {
+        for to in (0..parts.len()).filter(|to| *to != from) {
+            let own = share(network, l, from, parts.len());
+            if let Ok([from, to]) = parts.get_disjoint_mut([from, to]) {
+                for panel in own {
+                    let values = from.workspace.a[l].panel(panel);
+                    to.workspace.a[l].panel_mut(panel).copy_from_slice(values);
+                }
+            }
+        }
+    }
+}
