@@ -48,9 +48,11 @@ pub fn predict<T: Real>(
     if rows == 0 {
         return Ok(Some(()));
     }
-    let useful = work_per_row(network, &[]).saturating_mul(rows) / WORK_PER_THREAD;
-    let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let isa = Isa::best();
+    // Of a sparse X it is known without a look how few its numbers are.
+    let of_x = matches!(x, Input::Sparse(_)).then(|| x.layout(network, rows, isa));
+    let useful = work_per_row(network, of_x.as_slice()).saturating_mul(rows) / WORK_PER_THREAD;
+    let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let at_once = ROWS_AT_ONCE.min(rows.div_ceil(threads));
     let all = Rows::Range { first: 0, len: rows };
     let layouts = layouts(network, parameters, isa, x, all, at_once, Masks::NONE)?;
