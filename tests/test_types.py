@@ -46,6 +46,8 @@ def test_choices_are_those_that_are_checked_and_described(estimator):
         assert set(choices(hints[name])) == allowed, name
         if described := re.search(rf"^{name} : {{(.*)}}", text, re.MULTILINE):
             assert set(re.findall(r"'(\w+)'", described[1])) == allowed, name
+        else:  # Too many for one line.
+            assert {option for option in allowed if f"'{option}'" not in text} == set(), name
 
 
 @ESTIMATORS

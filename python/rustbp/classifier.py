@@ -47,9 +47,9 @@ class MLPClassifier(ClassPredictions):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer. Without any, `()`, the model is logistic regression.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'selu', 'leaky_relu', 'softplus', 'gelu', 'silu', \
-            'mish'} or list of these, default='relu'
-        Activation of the hidden neurons, or of each hidden layer in turn. Those that scikit-learn does not have are
+    activation : str or list of str, default='relu'
+        Activation of the hidden neurons, or of each hidden layer in turn: 'identity', 'logistic', 'tanh', 'relu',
+        'elu', 'selu', 'leaky_relu', 'softplus', 'gelu', 'silu', 'mish'. Those that scikit-learn does not have are
         PyTorch's with its defaults; 'softplus' has no threshold, and 'gelu' is the exact one.
 
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
@@ -241,7 +241,7 @@ class MLPClassifier(ClassPredictions):
     n_features_in_ : int
         Columns of X in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if all are strings.
 
     n_layers_ : int

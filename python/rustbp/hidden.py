@@ -121,7 +121,7 @@ class HiddenActivations(
     n_features_in_ : int
         Columns of X in `fit`. Only defined if the network exposes it.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if all are strings.
 
     See Also

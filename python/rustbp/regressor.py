@@ -49,9 +49,9 @@ class MLPRegressor(NumberPredictions):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Neurons of each hidden layer. Without any, `()`, the model is linear regression.
 
-    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'selu', 'leaky_relu', 'softplus', 'gelu', 'silu', \
-            'mish'} or list of these, default='relu'
-        Activation of the hidden neurons, or of each hidden layer in turn. Those that scikit-learn does not have are
+    activation : str or list of str, default='relu'
+        Activation of the hidden neurons, or of each hidden layer in turn: 'identity', 'logistic', 'tanh', 'relu',
+        'elu', 'selu', 'leaky_relu', 'softplus', 'gelu', 'silu', 'mish'. Those that scikit-learn does not have are
         PyTorch's with its defaults; 'softplus' has no threshold, and 'gelu' is the exact one.
 
     solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
@@ -225,7 +225,7 @@ class MLPRegressor(NumberPredictions):
     n_features_in_ : int
         Columns of X in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if all are strings.
 
     n_layers_ : int

@@ -46,10 +46,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Columns of X in `fit`.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if all are strings.
 
-    is_categorical_ : ndarray of shape (n_features_in_,)
+    is_categorical_ : ndarray of shape (`n_features_in_`,)
         Which columns are categories.
 
     left_out_ : dict of str or int to str
