@@ -4,6 +4,7 @@ import pickle
 import re
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,39 @@ def test_factors_by_progress(schedule, at):
         found = [0.01] if found is None else found
         assert_allclose(found[0], 0.01 * factor, rtol=1e-12, atol=1e-18)
     assert schedule is None or (steps_of(model(schedule=schedule), 60) == found[0]).all()
+
+
+ORACLE = np.load(Path(__file__).parent / "data/updates/updates.npz")
+DECAY = {"weight_decay": 0.5}
+ADAM = {"solver": "adam", "epsilon": 1e-20}
+TRAINED = {
+    "adam_decay": ADAM | DECAY | {"alpha": 0.3},
+    "adam_clip": ADAM | DECAY | {"alpha": 0.3, "max_grad_norm": 0.4},
+    "adam_cosine": ADAM | DECAY | {"schedule": "cosine"},
+    "sgd_cosine": DECAY | {"solver": "sgd", "momentum": 0.0, "schedule": "cosine"},
+    "adam_linear": ADAM | {"schedule": "linear"},
+    "adam_exponential": ADAM | {"schedule": "exponential"},
+    "adam_one_cycle": ADAM | {"schedule": "one_cycle"},
+    "adam_warm_cosine": ADAM | DECAY | {"schedule": "cosine", "warmup": 0.25},
+}
+
+
+@pytest.mark.parametrize("case", TRAINED)
+def test_twenty_updates_are_those_of_pytorch(case):
+    """Step by step by `partial_fit`, and in four epochs of `fit`; data/updates/torch_updates.py has made the values."""
+    start = [[ORACLE[f"{name}_{layer}"] for layer in (0, 1)] for name in ("coefs", "intercepts")]
+    options = {"alpha": 0.0, "learning_rate_init": 0.05, "shuffle": False} | TRAINED[case]
+    parts = MLPClassifier((5,), "tanh", max_iter=20, **options)
+    (parts.coefs_, parts.intercepts_), parts.out_activation_ = start, "softmax"
+    for update, expected in enumerate(ORACLE[case]):
+        rows = (update * 8 + np.arange(8)) % 40
+        parts.partial_fit(ORACLE["X"][rows], ORACLE["y"][rows], classes=[0, 1, 2])
+        found = np.concatenate([array.ravel() for array in [*parts.coefs_, *parts.intercepts_]])
+        assert_allclose(found, expected, rtol=0, atol=1e-9)
+    whole = MLPClassifier((5,), "tanh", max_iter=4, batch_size=8, **options)
+    whole.fit(ORACLE["X"], ORACLE["y"], coefs_init=start[0], intercepts_init=start[1])
+    assert_allclose(whole.coefs_[0], parts.coefs_[0], rtol=0, atol=1e-12)
+    assert_allclose(whole.intercepts_[1], parts.intercepts_[1], rtol=0, atol=1e-12)
 
 
 def test_one_cycle_is_that_of_pytorch():
