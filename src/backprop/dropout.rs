@@ -223,8 +223,10 @@ mod tests {
     #[test]
     fn bad_generators_would_be_found_out() {
         let below_half = |x: u32| (x >> 16) < 0x8000;
-        let multiplied =
-            drops(|u, row, j| below_half(((u * ROWS + row) * NEURONS + j) as u32 * 0x9e37 + 12345));
+        let multiplied = drops(|u, row, j| {
+            let counter = ((u * ROWS + row) * NEURONS + j) as u32;
+            below_half(counter.wrapping_mul(0x9e37).wrapping_add(12345))
+        });
         assert!(of_correlations(&multiplied, 0.5) > 2.0 * MOST);
         let shared = drops(|u, row, j| below_half(mix((u * NEURONS + j + row / 2) as u64) as u32));
         assert!(of_correlations(&shared, 0.5) > 2.0 * MOST);
@@ -248,7 +250,8 @@ mod tests {
     fn factors_are_the_same_everywhere_and_1_on_average() {
         fn factors<T: Real>(isa: Isa, rate: f64) -> Vec<f64> {
             let mask = Masks::new(7, 3, 1.0).from_row(5).of_layer(2, rate).unwrap();
-            let (mut a, mut derivative) = ([T::ONE; 4096 * WIDTH], [T::of(2.0); 4096 * WIDTH]);
+            let (mut a, mut derivative) =
+                (vec![T::ONE; 4096 * WIDTH], vec![T::of(2.0); 4096 * WIDTH]);
             dispatch(isa, Apply(mask, &mut a, &mut derivative));
             assert!(a.iter().zip(&derivative).all(|(a, d)| *a + *a == *d));
             a.iter().map(|a| a.as_f64()).collect()
