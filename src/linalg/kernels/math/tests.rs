@@ -54,7 +54,7 @@ fn normal_distribution(x: f64) -> f64 {
         }
         return 0.5 + density * sum;
     }
-    density / (1..200).rev().fold(-x, |fraction, k| f64::from(k) / fraction - x)
+    density / (1..1000).rev().fold(-x, |fraction, k| f64::from(k) / fraction - x)
 }
 
 const FUNCTIONS: [(Activation, f64); 6] = [
