@@ -33,7 +33,7 @@ suppress_warnings = [
     "ref.ref",
 ]
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 3
 
 autosummary_generate = True

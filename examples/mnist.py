@@ -2,6 +2,9 @@
 
 usage: python examples/mnist.py mnist.npz            100 relu neurons, Adam, log loss: about 98 %
        python examples/mnist.py mnist.npz --notes    30 logistic neurons, quadratic cost, plain SGD: about 95.5 %
+
+Keras's mnist.npz, which calls them x_train and x_test, will do:
+https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz
 """
 
 import argparse
@@ -34,7 +37,9 @@ NOTES_ROWS = 50_000
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("path", help="npz file with X_train, y_train, X_test, y_test")
+    parser.add_argument(
+        "path", help="npz file with X_train, y_train, X_test, y_test, or Keras's mnist.npz"
+    )
     parser.add_argument("--notes", action="store_true", help="train the net of the notes")
     parser.add_argument("--rows", type=int, help="use only the first ROWS rows to train")
     parser.add_argument("--epochs", type=int, help="train for EPOCHS epochs")

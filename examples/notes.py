@@ -8,7 +8,8 @@ usage: python examples/notes.py mnist.npz                              all of th
        python examples/notes.py mnist.npz --only wide --seeds 10       one of them, with more seeds
        python examples/notes.py mnist.npz --quick                      a look at it: few rows, two epochs, one seed
 
-The npz file has the arrays X_train, y_train, X_test, y_test, with pixels from 0 to 255.
+The npz file has the arrays X_train, y_train, X_test, y_test, with pixels from 0 to 255. Keras's mnist.npz, which calls
+them x_train and so on, will do: https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz
 """
 
 import argparse
@@ -90,7 +91,8 @@ def train(
 def load(path: str, n_rows: int) -> dict[str, tuple[Any, Any]]:
     """Return rows of pixels from 0 to 1 in float32, and labels, of each part of the data."""
     with np.load(path) as arrays:
-        X = {name: arrays[f"X_{name}"] for name in ("train", "test")}
+        x = "X" if "X_train" in arrays else "x"
+        X = {name: arrays[f"{x}_{name}"] for name in ("train", "test")}
         y = {name: arrays[f"y_{name}"] for name in ("train", "test")}
     X = {name: rows.reshape(len(rows), -1).astype(np.float32) / 255 for name, rows in X.items()}
     n_rows = min(n_rows, len(X["train"]) * 5 // 6)
@@ -104,7 +106,9 @@ def load(path: str, n_rows: int) -> dict[str, tuple[Any, Any]]:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("path", help="npz file with X_train, y_train, X_test, y_test")
+    parser.add_argument(
+        "path", help="npz file with X_train, y_train, X_test, y_test, or Keras's mnist.npz"
+    )
     names = [experiment.name for experiment in EXPERIMENTS]
     parser.add_argument(
         "--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names)

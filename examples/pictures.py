@@ -46,42 +46,62 @@ def error_flow(axes: Any) -> None:
         {"activation": "logistic", "init": "glorot_uniform"},
         {"activation": "relu", "init": "he_normal"},
     ]
+    axes[1].sharey(axes[0])
     for ax, network in zip(axes, networks, strict=True):
-        model = MLPClassifier((30,) * 5, learning_rate_init=0.1, **network, **plain)
+        model = MLPClassifier(
+            hidden_layer_sizes=(30,) * 5, learning_rate_init=0.1, **network, **plain
+        )
         ErrorFlowDisplay.from_estimator(model, DIGITS[:1000], LABELS[:1000], ax=ax)
-        ax.set(title=f"activation={network['activation']!r}", ylim=(1e-6, 1))
+        ax.set(title=f"activation={network['activation']!r}")
+    axes[0].get_legend().remove()  # one for both
 
 
 def activations(axes: Any) -> None:
     """Standard normal weights saturate neurons; weights scaled by the number of inputs do not."""
     schemes: list[Any] = ["normal", "lecun_normal"]
     for ax, init in zip(axes, schemes, strict=True):
-        model = MLPClassifier((50,) * 3, "logistic", init=init, max_iter=5, random_state=0)
+        model = MLPClassifier(
+            hidden_layer_sizes=(50,) * 3,
+            activation="logistic",
+            init=init,
+            max_iter=5,
+            random_state=0,
+        )
         ActivationsDisplay.from_estimator(model.fit(DIGITS, LABELS), DIGITS, ax=ax)
         ax.set(title=f"init={init!r}")
+    axes[0].get_legend().remove()  # one for both
 
 
 def training_curve(axes: Any) -> None:
     """More weights than 300 digits can settle: the validation loss turns while the training loss falls."""
     model = MLPClassifier(
-        (100,), alpha=0, learning_rate_init=0.01, max_iter=150, tol=0, random_state=0
+        hidden_layer_sizes=(100,),
+        alpha=0,
+        learning_rate_init=0.01,
+        max_iter=150,
+        n_iter_no_change=150,
+        random_state=0,
     )
     rows = slice(0, 300), slice(300, None)
     (X, X_val), (y, y_val) = ([data[part] for part in rows] for data in (DIGITS, LABELS))
     history = record_fit(model, X, y, X_val=X_val, y_val=y_val)
-    TrainingCurveDisplay.from_history(history, score_name="Accuracy", ax=axes[0])
+    TrainingCurveDisplay.from_history(history, ax=axes[0])
 
 
 def weights(axes: Any) -> None:
     """What each of 20 hidden neurons looks for in a digit."""
-    model = MLPClassifier((20,), "tanh", alpha=2.0, solver="lbfgs", max_iter=200, random_state=0)
+    model = MLPClassifier(
+        hidden_layer_sizes=(20,), activation="tanh", alpha=2.0, solver="lbfgs", random_state=0
+    )
     WeightsDisplay.from_estimator(model.fit(DIGITS, LABELS), columns=5, ax=axes[0])
 
 
 def boundary(axes: Any) -> None:
-    """Ten lines, one for each neuron of the first layer, and the boundary that is made of them."""
+    """The lines of the neurons of the first layer, and the boundary that is made of them."""
     X, y = make_moons(300, noise=0.2, random_state=0)
-    model = MLPClassifier((10,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=1)
+    model = MLPClassifier(
+        hidden_layer_sizes=(10,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=1
+    )
     BoundaryDisplay.from_estimator(model.fit(X, y), X, y, neurons=True, ax=axes[0])
 
 

@@ -39,7 +39,7 @@ class Kill:
         if self.epochs == 0:
             raise Killed
 
-    def fit_ends(self, estimator, fitted): ...
+    def fit_ends(self, estimator, fitted, *, reason): ...
 
 
 def classifier(**options):
@@ -93,6 +93,12 @@ CASES = {
         **{"n_iter_no_change": 1, "tol": 0.05, "max_iter": 40},
     },
     "weighed": {"class_weight": "balanced"},
+    "dropout": {"dropout": 0.5, "hidden_layer_sizes": (6, 5)},
+    "schedule": {
+        **{"schedule": "one_cycle", "warmup": 0.2, "weight_decay": 0.01, "max_grad_norm": 0.1},
+        **{"label_smoothing": 0.1, "dropout": [0.2], "early_stopping": True},
+    },
+    "plateau": {"schedule": "plateau", "tol": 0.1, "n_iter_no_change": 2},
 }
 
 
@@ -164,6 +170,38 @@ def test_a_fit_that_went_on_from_another(path):
     whole = classifier(warm_start=True, max_iter=8).fit(X, Y).fit(X, Y)
     first = classifier(warm_start=True, max_iter=8).fit(X, Y)
     assert_same(cut_short(first, path, 5, X, Y).fit(X, Y), whole)
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}], ids=["adam", "early"])
+def test_wider_rows_than_the_weights(options, path):
+    """A warm start on float64 rows trains float32 weights in float64, and keeps them in float32, cut short or not."""
+    options = {"warm_start": True, "max_iter": 8} | options
+    whole = classifier(**options).fit(X.astype("f4"), Y).fit(X, Y)
+    first = classifier(**options).fit(X.astype("f4"), Y)
+    resumed = cut_short(first, path, 5, X, Y)
+    # Those of float64, so that nothing is lost.
+    assert resumed.coefs_[0].dtype == np.float64
+    assert_same(resumed.fit(X, Y), whole)
+    assert resumed.coefs_[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_copy_in_mid_fit_has_the_dtype_of_the_model(solver, path):
+    first = classifier(solver=solver, warm_start=True).fit(X.astype("f4"), Y)
+    seen = []
+
+    class Look(Kill):
+        def epoch_ends(self, estimator, fitted):
+            seen.append(fitted().coefs_[0].dtype)
+
+    with watching(Look(1)):
+        assert first.fit(X, Y).coefs_[0].dtype == np.float32
+    assert set(seen) == {np.dtype(np.float32)}
+    # A call of partial_fit is whole, and so is its checkpoint.
+    if solver == "adam":
+        with Checkpoint(path):
+            first.partial_fit(X, Y)
+        assert rustbp.load(path).coefs_[0].dtype == np.float32
 
 
 def test_every_so_many_epochs(path):
@@ -266,7 +304,7 @@ class Kill:
         self.epochs += 1
         if self.epochs == 10:
             os.kill(os.getpid(), signal.SIGKILL)
-    def fit_ends(self, estimator, fitted): ...
+    def fit_ends(self, estimator, fitted, *, reason): ...
 
 X, y = load_iris(return_X_y=True)
 model = MLPClassifier((6,), early_stopping=True, random_state=1, max_iter=30, learning_rate_init=0.01)

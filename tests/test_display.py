@@ -90,7 +90,10 @@ def test_training_curve_with_step_sizes():
     assert_array_equal(display.lines_["learning_rate"].get_ydata(), [0.1, 0.05])
     assert display.lines_["learning_rate"].axes is display.learning_rate_ax_
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts == ["training loss", "training score", "learning rate"]
+    assert texts == ["training loss", "training score", "step size"]
+    # Each axis has the colour of its lines.
+    for name, axes in (("loss", display.ax_), ("learning_rate", display.learning_rate_ax_)):
+        assert axes.yaxis.label.get_color() == display.lines_[name].get_color()
     display = TrainingCurveDisplay([3.0, 2.0], learning_rate=[0.1, 0.1]).plot()
     assert display.learning_rate_ax_ is None
 
@@ -98,12 +101,30 @@ def test_training_curve_with_step_sizes():
 def test_training_curve_of_a_history():
     model = MLPClassifier(5, max_iter=6, random_state=0)
     history = record_fit(model, IMAGES, LABELS, X_val=IMAGES[:20], y_val=LABELS[:20])
-    display = TrainingCurveDisplay.from_history(history, score_name="Accuracy")
+    display = TrainingCurveDisplay.from_history(history)
+    assert display.score_ax_.get_ylabel() == "Accuracy"
     for name in ("loss", "score", "validation_loss", "validation_score"):
         assert_array_equal(display.lines_[name].get_xdata(), np.arange(7))
         assert_array_equal(display.lines_[name].get_ydata(), getattr(history, name))
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts == ["training loss", "validation loss", "training score", "validation score"]
+    assert texts == ["training loss", "validation loss", "training accuracy", "validation accuracy"]
+    display = TrainingCurveDisplay.from_history(history, score_name="Share")
+    assert display.score_ax_.get_ylabel() == "Share"
+
+
+def test_training_curve_of_a_schedule_and_rows_to_validate_on():
+    model = MLPRegressor(hidden_layer_sizes=5, schedule="cosine", max_iter=6, random_state=0)
+    model.fit(IMAGES, LABELS, X_val=IMAGES[:20], y_val=LABELS[:20])
+    display = TrainingCurveDisplay.from_estimator(model)
+    for name, values in [
+        ("loss", model.loss_curve_),
+        ("validation_loss", model.validation_loss_curve_),
+        ("validation_score", model.validation_scores_),
+        ("learning_rate", model.learning_rate_curve_),
+    ]:
+        assert_array_equal(display.lines_[name].get_ydata(), values)
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["training loss", "validation loss", "validation R²", "step size"]
 
 
 def test_training_curve_is_on_the_canvas():
@@ -186,6 +207,8 @@ def test_chosen_neurons_of_square_inputs():
     assert data.shape == (7, 3)
     assert_array_equal(data[:3], model.coefs_[0][:, 4].reshape(3, 3))
     assert_array_equal(data[4:], model.coefs_[0][:, 1].reshape(3, 3))
+    numbers = [(text.get_text(), text.get_position()) for text in display.texts_]
+    assert numbers == [(" 4", (-0.5, -0.5)), (" 1", (-0.5, 3.5))]
 
 
 # ---- activations ----
@@ -208,17 +231,38 @@ def test_activations_are_counted(activation):
     labels = [text.get_text() for text in display.ax_.get_xticklabels()]
     for number, (bars, a) in enumerate(zip(display.bars_, shown.a, strict=False), start=1):
         flat = flat_where(a)
-        for drawn, part in zip(bars, (a[~flat], a[flat]), strict=True):
+        for drawn, part in zip(bars, (a, a[flat]), strict=True):
             widths = np.array([bar.get_width() for bar in drawn])
             counts = np.histogram(part, display.edges_)[0]
             most = np.histogram(a, display.edges_)[0].max()
             assert_allclose(widths, 0.9 * counts / most)
             assert_allclose([bar.get_y() for bar in drawn], display.edges_[:-1])
-        # Both parts of a bin together are centred on the layer.
-        left = [bar.get_x() for bar in bars[0]]
-        right = [bar.get_x() + bar.get_width() for bar in bars[1]]
-        assert_allclose(np.add(left, right) / 2, number)
+            # Each bar is centred on the layer.
+            assert_allclose([bar.get_x() + bar.get_width() / 2 for bar in drawn], number)
         assert labels[number - 1] == f"{number}\n{flat.mean():.0%}"
+
+
+@pytest.mark.parametrize(
+    ("activation", "word"),
+    [
+        ("logistic", "saturated"),
+        ("relu", "off"),
+        ("gelu", "flat"),
+        (["tanh", "identity"], "saturated"),
+        (["tanh", "relu"], "flat"),
+        ("identity", None),
+    ],
+)
+def test_what_the_red_part_is_called(activation, word):
+    model = MLPClassifier((3, 3), activation, max_iter=2, random_state=0).fit(IMAGES, LABELS)
+    ax = ActivationsDisplay.from_estimator(model, IMAGES).ax_
+    if word is None:
+        assert ax.get_xlabel() == "Layer"
+        assert ax.get_legend() is None
+        assert [text.get_text() for text in ax.get_xticklabels()] == ["1", "2"]
+    else:
+        assert ax.get_xlabel() == f"Layer, and how much of it is {word}"
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["other", word]
 
 
 def test_saturated_activations_are_red():
@@ -244,9 +288,9 @@ def test_boundary_is_what_is_predicted(moons):
         label = moons.predict([[display.x0[j], display.x1[i]]])[0]
         assert moons.classes_[drawn[i, j]] == label
     assert {0, 1} == set(drawn.ravel())
-    ticks = [text.get_text() for text in display.colorbar_.ax.get_yticklabels()]
-    assert ticks == ["left", "right"]
+    assert [text.get_text() for text in display.legend_.get_texts()] == ["left", "right"]
     assert display.points_ is None
+    assert display.colorbar_ is None
 
 
 def test_boundary_on_the_canvas(moons):
@@ -273,6 +317,15 @@ def test_lines_of_the_first_layer(moons):
         w, b = moons.coefs_[0][:, neuron], moons.intercepts_[0][neuron]
         for point in (line.get_xy1(), line.get_xy2()):
             assert abs(np.dot(point, w) + b) < 1e-9
+    texts = [text.get_text() for text in display.legend_.get_texts()]
+    assert texts == ["left", "right", "z = 0 of a neuron"]
+
+
+def test_lines_stand_out_from_a_dark_background(moons):
+    with plt.style.context("dark_background"):
+        display = BoundaryDisplay.from_estimator(moons, X, moons.classes_[Y], neurons=True)
+        assert display.lines_[0].get_color() == "white"
+        assert_array_equal(display.points_.get_edgecolors(), [[1, 1, 1, 1]])
 
 
 def test_boundary_of_a_regressor_and_a_frame():
@@ -286,6 +339,7 @@ def test_boundary_of_a_regressor_and_a_frame():
     drawn = np.asarray(display.surface_.get_array()).reshape(20, 20)
     assert_allclose(drawn[9, 5], model.predict(point)[0])
     assert display.points_.norm is display.surface_.norm
+    assert display.colorbar_.ax.get_ylabel() == "prediction"
 
 
 def test_boundary_of_many_classes():
@@ -294,6 +348,8 @@ def test_boundary_of_many_classes():
     display = BoundaryDisplay.from_estimator(model, X, np.arange(60) % 12, resolution=20)
     colors = display.points_.to_rgba(display.points_.get_array())
     assert len(np.unique(colors, axis=0)) == 12
+    ticks = [text.get_text() for text in display.colorbar_.ax.get_yticklabels()]
+    assert ticks == [str(label) for label in range(12)]
 
 
 # ---- what all share ----
@@ -324,6 +380,22 @@ def test_axes_are_the_users(network, make):
 def test_boundary_takes_axes(moons):
     ax = plt.figure().subplots()
     assert BoundaryDisplay.from_estimator(moons, X, ax=ax).ax_ is ax
+
+
+def test_artists_take_keywords(network, moons):
+    thick, faint = {"line_kw": {"linewidth": 5}}, {"alpha": 0.1}
+    curves = TrainingCurveDisplay.from_estimator(network, **thick).lines_["loss"]
+    [*errors, _] = ErrorFlowDisplay.from_estimator(network, IMAGES, LABELS, **thick).lines_
+    plane = BoundaryDisplay.from_estimator(
+        moons, X, moons.classes_[Y], neurons=True, surface_kw=faint, scatter_kw={"s": 3}, **thick
+    )
+    assert {line.get_linewidth() for line in (curves, *errors, *plane.lines_)} == {5}
+    assert (plane.surface_.get_alpha(), plane.points_.get_sizes().tolist()) == (0.1, [3])
+    options = {"image_shape": (3, 4), "cmap": "PuOr", "im_kw": faint}
+    image = WeightsDisplay.from_estimator(network, **options).image_
+    assert (image.get_cmap().name, image.get_alpha()) == ("PuOr", 0.1)
+    display = ActivationsDisplay.from_estimator(network, IMAGES, bar_kw=faint)
+    assert {bar.get_alpha() for bars in display.bars_[0] for bar in bars} == {0.1}
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

@@ -37,7 +37,7 @@ def test_links_lead_to_files(page):
     text = re.sub(
         r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
-    links = re.findall(r"\]\(([^)\s#]+)", text)
+    links = re.findall(r"\]\(([^)\s#]+)", text) + re.findall(r'<img src="([^"]+)"', text)
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert missing == []
 

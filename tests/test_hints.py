@@ -1,7 +1,10 @@
 """The way out, behind the words of scikit-learn or in the place of NumPy's."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 
@@ -62,6 +65,51 @@ def test_numbers_that_are_no_labels():
         ValueError, match=r"numbers, not classes\. For numbers there is MLPRegressor\."
     ):
         MLPClassifier().fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("model", [MLPClassifier(), MLPRegressor()])
+def test_rows_of_text(model):
+    frame = pd.DataFrame({"width": [1.0, 2, 3] * 50, "leaf": ["oak", "ash", "elm"] * 50})
+    way = "rustbp.TabularEncoder, or a ColumnTransformer with OneHotEncoder"
+    with pytest.raises(ValueError, match=rf"float: 'oak' Not numbers: 'leaf'\. To make .*{way}"):
+        model.fit(frame, y)
+    with pytest.raises(ValueError, match=rf"'leaf'.*{way}"):
+        model.fit(frame.astype({"leaf": "category"}), y)
+    with pytest.raises(ValueError, match=rf"'leaf'.*{way}"):
+        model.fit(pl.from_pandas(frame), y)
+    with pytest.raises(ValueError, match=rf"X has text in it\. .*{way}"):
+        model.fit(frame.to_numpy(), y)
+    fitted = clone(model).set_params(solver="lbfgs", max_iter=1000).fit(X[:, :2], y)
+    with pytest.raises(ValueError, match=way):
+        fitted.predict(frame.to_numpy().astype(str))
+
+
+def test_columns_of_text_are_named_up_to_a_number():
+    frame = pd.DataFrame({f"c{n}": ["a"] * 150 for n in range(9)})
+    with pytest.raises(ValueError, match=r"Not numbers: 'c0', 'c1', 'c2', 'c3', 'c4' and 4 more\."):
+        MLPClassifier().fit(frame, y)
+
+
+def test_images_of_three_dimensions():
+    with pytest.raises(ValueError, match=r"Found array with dim 3.* X\.reshape\(len\(X\), -1\)\."):
+        MLPClassifier().fit(X.reshape(150, 2, 2), y)
+
+
+def test_targets_of_text():
+    with pytest.raises(TypeError, match="ufunc 'subtract'") as raised:
+        MLPRegressor().fit(X, np.array(["oak", "ash", "elm"] * 50))
+    [note] = raised.value.__notes__
+    assert (
+        note == "y must be numbers for a regressor; got 'oak'. For classes there is MLPClassifier."
+    )
+
+
+@pytest.mark.parametrize("labels", [("few", "many"), (7, 8)])
+def test_a_class_of_one_row(labels):
+    few, many = labels
+    target = np.array([few] + [many] * 149)
+    with pytest.raises(ValueError, match=rf"too few members.* y has 1 of the class {few!r}\."):
+        MLPClassifier(early_stopping=True).fit(X, target)
 
 
 def test_max_iter_is_reached():

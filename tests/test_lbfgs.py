@@ -77,3 +77,18 @@ def test_float32(data):
     model.fit(X.astype(np.float32), y)
     assert {a.dtype for a in model.coefs_ + model.intercepts_} == {np.dtype(np.float32)}
     assert model.score(X, y) > 0.9
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_verbose_prints(data, capsys):
+    """As the loop over epochs does; SciPy prints nothing from 1.15 on."""
+    X, y = data
+    model = MLPRegressor(solver="lbfgs", random_state=0, max_iter=3, verbose=True)
+    model.fit(X, y, X_val=X, y_val=y)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 2 * model.n_iter_ == 6
+    assert printed[-2] == f"Iteration 3, loss = {model.loss_:.8f}"
+    scores = [f"Validation score: {score:f}" for score in model.validation_scores_]
+    assert printed[1::2] == scores
+    model.set_params(verbose=False).fit(X, y)
+    assert capsys.readouterr().out == ""

@@ -5,6 +5,7 @@ import pickle
 import re
 import sys
 import time
+import types
 
 import joblib
 import numpy as np
@@ -20,11 +21,12 @@ from rustbp._training import callbacks
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:300] / 16, Y[:300]
-LINE = re.compile(r"(\w+)  epoch (\d+)(?:/(\d+))?  loss (\S+)(?:  score (\S+))?  ([\d.]+) s")
+NAME = r"(\w+(?: \d+/\d+| refit)?)"
+LINE = re.compile(rf"{NAME}  epoch (\d+)(?:/(\d+))?  loss (\S+)(?:  score (\S+))?  ([\d.]+) s")
+ENDED = re.compile(rf"{NAME}  ended: (.+)")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-needs_callbacks = pytest.mark.skipif(
-    not hasattr(MLPClassifier, "set_callbacks"), reason="callbacks came with scikit-learn 1.9"
-)
+CALLBACKS = hasattr(MLPClassifier, "set_callbacks")
+needs_callbacks = pytest.mark.skipif(not CALLBACKS, reason="callbacks came with scikit-learn 1.9")
 
 
 @pytest.fixture
@@ -38,10 +40,16 @@ def terminal():
 
 
 def lines(console):
-    """Name, epoch, most, loss, score, seconds of each line; every line must be one of the monitor's."""
-    found = [LINE.fullmatch(line) for line in console.file.getvalue().splitlines()]
-    assert all(found), console.file.getvalue()
+    """Name, epoch, most, loss, score, seconds of each epoch; every line must be one of the monitor's."""
+    printed = console.file.getvalue().splitlines()
+    found = [LINE.fullmatch(line) for line in printed if not ENDED.fullmatch(line)]
+    assert all(found), printed
     return [match.groups() for match in found]
+
+
+def reasons(console):
+    """Name, and why it ended, of each fit."""
+    return ENDED.findall(console.file.getvalue())
 
 
 def network(**options):
@@ -55,6 +63,49 @@ def test_a_line_for_each_epoch(console):
     assert [line[:3] for line in shown] == [("MLPClassifier", str(n), "3") for n in (1, 2, 3)]
     assert [float(line[3]) for line in shown] == pytest.approx(model.loss_curve_, rel=1e-5)
     assert [float(line[4]) for line in shown] == pytest.approx(model.validation_scores_, abs=1e-4)
+    assert reasons(console) == [("MLPClassifier", "max_iter=3 reached")]
+
+
+class Stop:
+    """A callback that ends a fit after an epoch."""
+
+    def setup(self, estimator, context): ...
+    def teardown(self, estimator, context): ...
+    def on_fit_task_begin(self, estimator, context): ...
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name != "fit"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"tol": 10, "n_iter_no_change": 1}, "Training loss did not improve"),
+        (
+            {"early_stopping": True, "tol": 10, "n_iter_no_change": 1},
+            "Validation score did not improve",
+        ),
+        ({"max_time": 1e-6}, "max_time=1e-06 seconds have passed"),
+        ({"solver": "lbfgs", "max_iter": 2}, "max_iter=2 reached"),
+        ({"solver": "lbfgs", "max_iter": 9, "max_fun": 2}, "max_fun=2 reached"),
+        (
+            {"solver": "lbfgs", "max_iter": 9, "max_time": 1e-6},
+            "max_time=1e-06 seconds have passed",
+        ),
+        ({"solver": "lbfgs", "max_iter": 300, "tol": 0.1}, "converged"),
+    ],
+)
+def test_why_a_fit_ended(console, options, reason):
+    with TrainingMonitor(console=console):
+        network(**({"max_iter": 9} | options)).fit(X, Y)
+    assert reasons(console) == [("MLPClassifier", reason)]
+
+
+@needs_callbacks
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_callback_ended_it(console, solver):
+    with TrainingMonitor(console=console):
+        network(solver=solver).set_callbacks(Stop()).fit(X, Y)
+    assert reasons(console) == [("MLPClassifier", "a callback asked to stop")]
 
 
 def test_the_fit_is_the_same(console, assert_same_fit):
@@ -119,6 +170,9 @@ def test_a_grid_search_of_pipelines(console, backend):
     with joblib.parallel_config(backend), TrainingMonitor(console=console):
         search.fit(X, Y)
     assert sorted(line[1] for line in lines(console)) == sorted(["1", "2", "3"] * 4)
+    named = sorted(name for name, _ in reasons(console))
+    places = [f"MLPClassifier {n}/4" for n in (1, 2, 3, 4)]
+    assert named == (places if CALLBACKS else ["MLPClassifier"] * 4)
 
 
 def test_a_bar_in_a_terminal():
@@ -131,6 +185,7 @@ def test_a_bar_in_a_terminal():
     # The cursor was hidden, and is back; what stays is a line for the fit.
     assert printed.count("\x1b[?25l") == printed.count("\x1b[?25h") == 1
     assert f"MLPClassifier  epoch 5/5  loss {model.loss_:.6g}" in plain
+    assert plain.rstrip().endswith(" s  (max_iter=5 reached)")
 
 
 def test_a_dumb_terminal_gets_lines(monkeypatch):
@@ -145,7 +200,7 @@ def test_standard_output_is_the_default(capsys):
     with TrainingMonitor():
         network().fit(X, Y)
     printed = capsys.readouterr()
-    assert len(printed.out.splitlines()) == 3
+    assert len(printed.out.splitlines()) == 4
     assert printed.err == ""
 
 
@@ -225,7 +280,52 @@ def test_in_another_process_a_fit_is_one_line(capfd):
 @needs_callbacks
 def test_a_copy_in_the_same_process_shows_epochs(capsys):
     pickle.loads(pickle.dumps(network().set_callbacks(TrainingMonitor()))).fit(X, Y)
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+# ---- in a notebook ----
+
+
+class Handle:
+    """What IPython's ``display`` returns, and what was shown by it."""
+
+    def __init__(self, shown):
+        self.shown = shown
+
+    def update(self, line, *, raw):
+        self.shown[-1].append(line["text/plain"])
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """Stands in for a notebook without ipywidgets: the texts that each output had, one after the other."""
+    shown = []
+
+    def display(line, *, raw, display_id):
+        shown.append([line["text/plain"]])
+        return Handle(shown)
+
+    module = types.ModuleType("IPython.display")
+    module.display = display
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    return shown
+
+
+def test_a_notebook_without_widgets(notebook):
+    """One output for each fit, written anew, but not more often than eyes can follow."""
+    console = Console(file=io.StringIO(), force_jupyter=True)
+    with TrainingMonitor(console=console):
+        network(max_iter=300, tol=0).fit(X, Y)
+        network().fit(X, Y)
+    assert console.file.getvalue() == ""
+    assert len(notebook) == 2
+    for texts, epochs in zip(notebook, (300, 3), strict=True):
+        assert texts[0].startswith("MLPClassifier  epoch 1/")
+        assert f"epoch {epochs}/{epochs}" in texts[-1]
+        assert texts[-1].endswith(f"(max_iter={epochs} reached)")
+    assert len(notebook[0]) < 100
 
 
 # ---- what it refuses ----

@@ -133,6 +133,19 @@ def test_as_a_user_runs_it(digits_npz, tmp_path):
     assert [name for name, *_ in runs_in(process.stdout)] == names
 
 
+def test_names_of_keras(notes, digits_npz, tmp_path):
+    """Its file says x_train where ours says X_train."""
+    with np.load(digits_npz) as arrays:
+        renamed = {
+            name.lower(): arrays[name].reshape(-1, 8, 8)[:900] for name in ("X_train", "X_test")
+        }
+        renamed |= {name: arrays[name][:900] for name in ("y_train", "y_test")}
+    path = tmp_path / "keras.npz"
+    np.savez(path, **renamed)
+    ours, theirs = notes.load(digits_npz, 500), notes.load(path, 500)
+    np.testing.assert_array_equal(ours["train"][0], theirs["train"][0])
+
+
 def test_seeds_and_epochs(run_notes, digits_npz):
     runs = run_notes(digits_npz, "--only", "entropy", "--epochs", "20", "--seeds", "2")
     assert [run[:2] for run in runs] == [("entropy", 0), ("", 1)]

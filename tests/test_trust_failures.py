@@ -115,7 +115,7 @@ class Failing:
     def epoch_ends(self, estimator, fitted):
         self._tell("epoch")
 
-    def fit_ends(self, estimator, fitted):
+    def fit_ends(self, estimator, fitted, *, reason):
         self._tell("end")
 
 

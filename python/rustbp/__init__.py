@@ -13,6 +13,7 @@ Start with `MLPClassifier` and `MLPRegressor`; `backprop` and `rustbp.display` s
 """
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,11 @@ _MODULES = {"display", "gradient_check", "hidden", "history", "inspection", "mon
 """Of which `rustbp.display` and its like speak, without an import of their own."""
 _ELSEWHERE = {"save": "To save a model: model.save(path). rustbp.load(path) reads it."}
 """What some look for here."""
+
+if os.environ.get("RUSTBP_KERNEL"):
+    from rustbp._versions import check_kernel
+
+    check_kernel(os.environ["RUSTBP_KERNEL"])
 
 # Pickles of version 0.1 know the optimizer's state by this name.
 sys.modules["rustbp._optimizer"] = _optimizer

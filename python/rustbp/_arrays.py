@@ -1,4 +1,4 @@
-"""From validated input to what the core takes: one dtype for every array of a call, CSR where X is sparse."""
+"""From a user's input to what the core takes: one dtype for every array of a call, CSR where X is sparse."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
 
+from rustbp._hints import about_rows
 from rustbp._warn import warn
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -64,6 +66,16 @@ def is_float32_table(X: Any) -> bool:
         types = getattr(getattr(X, "schema", None), "types", ())  # Arrow, which calls it "float"
     names = {str(dtype).lower().removesuffix("[pyarrow]") for dtype in types}
     return bool(names) and names <= {"float32", "float"}
+
+
+def validated(
+    model: Any, X: Any, *y: Any, dtype: Any = (np.float64, np.float32), **options: Any
+) -> Any:
+    """scikit-learn's check of X, or of X and y, in its words, with a way out behind them."""
+    if is_float32_table(X):
+        dtype = np.float32
+    with about_rows(X):
+        return validate_data(model, X, *y, accept_sparse=["csr", "csc"], dtype=dtype, **options)
 
 
 def plain(array: Any, dtype: Any) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from rustbp import _arrays, _hints, _hooks, _missing, _summary, convert
 from rustbp._attributes import Attributes
@@ -211,25 +211,19 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         others = validation, validation.encoded(model)
         report.begin(model._fitted_attributes)
         judged_on = find_validation(model, task.scored, (X, y), others, task.unfinished)
+        told = {"report": report, "validation": judged_on, "stored": task.stored}
         if model.solver == "lbfgs":
-            lbfgs.train(model, task.rows, report=report, validation=judged_on)
+            reason = lbfgs.train(model, task.rows, **told)
             vars(model).pop("_packed", None)
         else:
-            epochs.train(
-                model,
-                task.rows,
-                first=task.first,
-                incremental=incremental,
-                report=report,
-                validation=judged_on,
-                unfinished=task.unfinished,
-            )
+            told |= {"first": task.first, "incremental": incremental, "unfinished": task.unfinished}
+            reason = epochs.train(model, task.rows, **told)
         if task.rows.X.dtype != task.stored:
             # Rows in a wider dtype than the weights': compute in theirs, keep the model's.
             model.coefs_, model.intercepts_ = _arrays.layers(
                 model.coefs_, model.intercepts_, task.stored
             )
-        report.end(model._fitted_attributes)
+        report.end(model._fitted_attributes, reason)
         self._adopt(model)
         return self
 
@@ -270,7 +264,8 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
             self._start([X.shape[1], *hidden, self.n_outputs_], X.dtype, given)
         else:
             self._go_on(given)
-        stored = packed.dtype_of(self)
+        single = unfinished is not None and unfinished.single
+        stored = np.dtype(np.float32) if single else packed.dtype_of(self)
         dtype = packed.to_dtype_for(self, X)
         rows = _arrays.Rows(X, y, weight).in_dtype(dtype)
         scored = rows if weight is sample_weight else rows.weighed(sample_weight)
@@ -438,8 +433,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
                 pass  # Not so simple after all; what follows copes, or says what is wrong.
         check_is_fitted(model)
         _missing.complete(model)
-        dtype = np.float32 if _arrays.is_float32_table(X) else "numeric"
-        X = validate_data(model, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+        X = _arrays.validated(model, X, dtype="numeric", reset=False)
         return model, packed.forward(model, _arrays.rows(X, packed.to_dtype_for(model, X)))
 
     def __sklearn_tags__(self) -> Any:

@@ -1,5 +1,8 @@
-"""Other names of what parameters take, said behind scikit-learn's words where somebody used them."""
+"""The way out, said behind the words of scikit-learn and NumPy: other names of what parameters take, and what to do
+with data that no network takes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _CALLED: dict[str, dict[str, str]] = {
@@ -60,3 +63,48 @@ def hint_for(estimator: Any, message: str) -> str:
             choices = (getattr(constraint, "options", ()) for constraint in constraints)
             return hint(name, getattr(estimator, name), set().union(*choices))
     return ""
+
+
+@contextmanager
+def about_rows(X: Any) -> Iterator[None]:
+    """Say behind the error of a check of ``X`` what to do with such rows."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if "could not convert string to float" in text or "arrays of bytes/strings" in text:
+            way = (
+                f"{_columns_of_text(X)} To make numbers of categories and text: rustbp.TabularEncoder, or a "
+                "ColumnTransformer with OneHotEncoder, in a pipeline before the network."
+            )
+        elif text.startswith(("Found array with dim 3", "Found array with dim 4")):
+            way = "A network takes a row of numbers for each image or the like: X.reshape(len(X), -1)."
+        else:
+            raise
+        error.args = (f"{text} {way}",)
+        raise
+
+
+@contextmanager
+def about_targets(y: Any) -> Iterator[None]:
+    """Say beside NumPy's error that ``y`` is no numbers; its words are made of operands, and nothing can go behind."""
+    try:
+        yield
+    except TypeError as error:
+        error.add_note(
+            f"y must be numbers for a regressor; got {y.ravel()[:1].tolist()[0]!r}. For classes there is MLPClassifier."
+        )
+        raise
+
+
+def _columns_of_text(X: Any) -> str:
+    """Which columns of a table are no numbers."""
+    names: list[str] = []
+    for name in getattr(X, "columns", ()):
+        dtype = str(getattr(X[name], "dtype", "")).lower()
+        if not dtype.startswith(("int", "uint", "float", "bool", "decimal")):
+            names.append(repr(name))
+    if not names:
+        return "X has text in it."
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"Not numbers: {', '.join(names[:5])}{more}."

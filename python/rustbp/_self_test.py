@@ -27,7 +27,7 @@ def gradients() -> str:
     X, y = rng.normal(size=(6, 4)), np.arange(6) % 3
     errors = []
     for activation in _core.ACTIVATIONS:
-        model = MLPClassifier((5, 3), activation, random_state=0)  # type: ignore[arg-type]
+        model = MLPClassifier(hidden_layer_sizes=(5, 3), activation=activation, random_state=0)  # type: ignore[arg-type]
         errors.append(check_gradients(model, X, y).largest_error)
     _require(max(errors) < 1e-5, f"the largest relative error is {max(errors):.1e}")
     return f"largest relative error {max(errors):.0e}"
@@ -48,7 +48,10 @@ def threads() -> str:
     """Two threads give the bits of one."""
     X, y = load_digits(return_X_y=True)
     one, two = (
-        MLPClassifier((60,), max_iter=3, random_state=0, n_threads=n).fit(X / 16, y) for n in (1, 2)
+        MLPClassifier(hidden_layer_sizes=(60,), max_iter=3, random_state=0, n_threads=n).fit(
+            X / 16, y
+        )
+        for n in (1, 2)
     )
     _require(all(map(np.array_equal, one.coefs_, two.coefs_)), "the weights differ")
     return "the same bits with one and with two"
@@ -57,7 +60,7 @@ def threads() -> str:
 def files() -> str:
     """A model comes back from its file as it was."""
     X, y = load_digits(return_X_y=True)
-    model = MLPClassifier((20,), max_iter=2, random_state=0).fit(X, y)
+    model = MLPClassifier(hidden_layer_sizes=(20,), max_iter=2, random_state=0).fit(X, y)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         model.save(path)

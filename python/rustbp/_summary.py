@@ -1,8 +1,12 @@
-"""The layers of a fitted network, as a table."""
+"""The layers of a fitted network as a table, and tables for notebooks."""
 
+import html
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+
+from rustbp._training.network import activations_of
 
 
 class Summary(str):
@@ -10,6 +14,14 @@ class Summary(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def html_table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table as a notebook shows it; the texts are escaped."""
+    lines = [[f"<th>{html.escape(name)}</th>" for name in header]]
+    lines += [[f"<td>{html.escape(text)}</td>" for text in row] for row in rows]
+    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in lines)
+    return f"<table><caption>{html.escape(caption)}</caption>{body}</table>"
 
 
 def count(model: Any) -> int:
@@ -21,10 +33,10 @@ def summarize(model: Any) -> Summary:
     """A line for each layer with weights, and one for all."""
     n_layers = len(model.coefs_)
     lines = [f"{type(model).__name__}", "layer   inputs  neurons  activation  parameters"]
-    for number, coef in enumerate(model.coefs_, start=1):
+    names = activations_of(model)
+    for number, (coef, activation) in enumerate(zip(model.coefs_, names, strict=True), start=1):
         is_output = number == n_layers
         fan_in, fan_out = np.shape(coef)
-        activation = model.out_activation_ if is_output else model.activation
         n_parameters = fan_in * fan_out + int(np.size(model.intercepts_[number - 1]))
         lines.append(
             f"{number:<5}  {fan_in:7,}  {fan_out:7,}  {activation:10}  {n_parameters:10,}"

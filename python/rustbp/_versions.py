@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+import warnings
 
 from rustbp import _core
 
@@ -16,6 +17,23 @@ _OPTIONAL = (
     "pandas",
     "polars",
 )
+
+
+_KERNELS = ("portable", "avx2", "avx512")
+
+
+def check_kernel(asked: str) -> None:
+    """Warn where the core runs on another kernel than the environment variable ``RUSTBP_KERNEL`` asks for."""
+    kernel = _core.kernel()
+    if asked != kernel:
+        wrong = (
+            "this processor does not have it" if asked in _KERNELS else "there is no such kernel"
+        )
+        warnings.warn(
+            f"RUSTBP_KERNEL={asked!r}: {wrong}, and {kernel!r} is used. "
+            f"The kernels are {', '.join(map(repr, _KERNELS))}.",
+            stacklevel=2,
+        )
 
 
 def versions() -> dict[str, str]:

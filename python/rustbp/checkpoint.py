@@ -96,7 +96,7 @@ class Checkpoint:
         if self._epochs % self.every == 0:
             fitted(to_go_on=True).save(self.path)
 
-    def fit_ends(self, estimator: Any, fitted: Callable[..., Any]) -> None: ...
+    def fit_ends(self, estimator: Any, fitted: Callable[..., Any], *, reason: str) -> None: ...
 
     # ---- scikit-learn's callback protocol: it hands the checkpoint on, and need not call it ----
 

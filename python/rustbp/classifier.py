@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
-from sklearn.utils.validation import validate_data
 
 from rustbp import _arrays, _labels, _missing
 from rustbp._base import BaseMultilayerPerceptron
@@ -88,7 +86,7 @@ class MLPClassifier(ClassPredictions):
         `n_iter_no_change` epochs. For 'lbfgs', the largest gradient component to stop at.
 
     verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, or iteration of 'lbfgs', and the score of validation rows.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights.
@@ -371,15 +369,7 @@ class MLPClassifier(ClassPredictions):
         self.max_time = max_time
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=np.float32 if _arrays.is_float32_table(X) else (np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = _arrays.validated(self, X, y, multi_output=True, reset=reset)
         return X, _labels.encode(self, y, incremental=incremental, reset=reset)
 
     def _training_weight(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:

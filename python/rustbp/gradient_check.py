@@ -140,7 +140,7 @@ def check_gradients(
     >>> from sklearn.datasets import load_iris
     >>> from rustbp import MLPClassifier, check_gradients
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((5,), activation="tanh", random_state=0)
+    >>> model = MLPClassifier(hidden_layer_sizes=(5,), activation="tanh", random_state=0)
     >>> check_gradients(model, X, y).largest_error < 1e-6
     True
     """

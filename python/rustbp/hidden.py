@@ -135,7 +135,7 @@ class HiddenActivations(
     >>> from sklearn.pipeline import make_pipeline
     >>> from rustbp import HiddenActivations, MLPClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = MLPClassifier((8, 3), solver="lbfgs", random_state=0)
+    >>> network = MLPClassifier(hidden_layer_sizes=(8, 3), solver="lbfgs", random_state=0)
     >>> pipeline = make_pipeline(HiddenActivations(network), KNeighborsClassifier()).fit(X, y)
     >>> pipeline[:-1].transform(X).shape
     (150, 3)

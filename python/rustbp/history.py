@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, indexable
 
+from rustbp._summary import html_table
 from rustbp._training.callbacks import watching
 from rustbp._typing import MatrixLike, Perceptron
 from rustbp.gradient_check import loss_of
@@ -40,6 +42,9 @@ class TrainingHistory:
 
     activations : tuple of str
         Name of σ of each layer.
+
+    score_name : str
+        What the scores are: "Accuracy" or "R²".
     """
 
     loss: list[float] = field(default_factory=list)
@@ -49,6 +54,7 @@ class TrainingHistory:
     mean_delta: list[tuple[float, ...]] = field(default_factory=list)
     grad_norm: list[tuple[float, ...]] = field(default_factory=list)
     activations: tuple[str, ...] = ()
+    score_name: str = "Score"
 
     @property
     def n_epochs(self) -> int:
@@ -93,6 +99,14 @@ class TrainingHistory:
                 "TrainingHistory.to_frame needs pandas: pip install pandas. Others take to_dict()."
             ) from error
         return pd.DataFrame(self.to_dict()).set_index("epoch")
+
+    def _repr_html_(self) -> str:
+        """Up to a dozen of the moments, the first and the last among them."""
+        columns = self.to_dict()
+        n_moments = len(self.loss)
+        shown = np.unique(np.linspace(0, n_moments - 1, min(n_moments, 12)).round().astype(int))
+        rows = [[f"{values[moment]:.4g}" for values in columns.values()] for moment in shown]
+        return html_table(repr(self), list(columns), rows)
 
     def __repr__(self) -> str:
         if not self.loss:
@@ -162,12 +176,17 @@ def record_fit(
     return recorder.history
 
 
+def usual_score_of(estimator: Any) -> str:
+    """What its method `score` returns."""
+    return "Accuracy" if is_classifier(estimator) else "R²"
+
+
 class _Recorder:
     """The watcher that fills in a history."""
 
     def __init__(self, model: Any, training: tuple[Any, Any, Any], X_val: Any, y_val: Any) -> None:
         self.model = model
-        self.history = TrainingHistory()
+        self.history = TrainingHistory(score_name=usual_score_of(model))
         self.training = training
         self.validation = None if X_val is None else (X_val, y_val, None)
         self.sample: Any = None
@@ -180,7 +199,7 @@ class _Recorder:
         if estimator is self.model:
             self._look(fitted())
 
-    def fit_ends(self, estimator: Any, fitted: Any) -> None: ...
+    def fit_ends(self, estimator: Any, fitted: Any, *, reason: str) -> None: ...
 
     def _look(self, model: Any) -> None:
         history = self.history

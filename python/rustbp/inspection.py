@@ -1,6 +1,7 @@
 """One backward pass, open to look at."""
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from rustbp._arrays import Rows
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._constraints import hidden_sizes
 from rustbp._sigma import is_flat
+from rustbp._summary import html_table
 from rustbp._training.network import activations_of, check_layers, dropout_of, network_of
 from rustbp._typing import MatrixLike, Perceptron
 
@@ -95,24 +97,33 @@ class Backprop:
         )
 
     def __repr__(self) -> str:
+        header = "layer  {:>11}  activation  mean |delta|  |grad_w|  |grad_b|  saturated    dead"
+        line = "{:>5}  {:>11}  {:10}  {:>12}  {:>8}  {:>8}  {:>9}  {:>6}"
+        rows = [line.format(*row) for row in self._rows()]
+        return "\n".join([self._caption(), header.format("w"), *rows])
+
+    def _repr_html_(self) -> str:
+        header = ("layer", "w", "activation", "mean |δ|", "|∂C/∂w|", "|∂C/∂b|", "saturated", "dead")
+        return html_table(self._caption(), header, self._rows())
+
+    def _caption(self) -> str:
         n, dtype = len(self.delta[0]), self.delta[0].dtype
-        lines = [
+        return (
             f"Backprop of {n} row{'s' * (n != 1)} in {dtype}: "
-            f"cost {self.cost:.6g}, penalty {self.penalty:.6g}",
-            f"layer  {'w':>11}  activation  mean |delta|  |grad_w|  |grad_b|  saturated    dead",
-        ]
+            f"cost {self.cost:.6g}, penalty {self.penalty:.6g}"
+        )
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        """What a table says of each layer."""
         columns = (self.grad_w, self.activations, self.mean_delta, self.grad_b)
         shares = (self.saturated, self.dead)
         for number, (grad_w, activation, mean_delta, grad_b, *share) in enumerate(
             zip(*columns, *shares, strict=True), start=1
         ):
             shape = " x ".join(map(str, grad_w.shape))
-            saturated, dead = ("-" if s is None else f"{s:.1%}" for s in share)
-            lines.append(
-                f"{number:5}  {shape:>11}  {activation:10}  {mean_delta:12.3g}"
-                f"  {norm(grad_w):8.3g}  {norm(grad_b):8.3g}  {saturated:>9}  {dead:>6}"
-            )
-        return "\n".join(lines)
+            sizes = (mean_delta, norm(grad_w), norm(grad_b))
+            percent = ("-" if s is None else f"{s:.1%}" for s in share)
+            yield str(number), shape, activation, *(f"{size:.3g}" for size in sizes), *percent
 
 
 def backprop(

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from rustbp._training.callbacks import watching
 
-_EPOCHS = ("epoch", "lbfgs-iter")
-"""What the estimators call the tasks that `callbacks.Callbacks` reports."""
+_REDRAWN = 0.1
+"""Seconds from one drawing to the next in a notebook without widgets."""
 
 
 class _Shown(NamedTuple):
@@ -23,6 +23,7 @@ class _Shown(NamedTuple):
     loss: float | None
     score: float | None
     seconds: float
+    reason: str
 
     def figures(self) -> str:
         loss = "" if self.loss is None else f"  loss {self.loss:.6g}"
@@ -31,11 +32,16 @@ class _Shown(NamedTuple):
 
     def line(self) -> str:
         of = "" if self.most is None else f"/{self.most}"
-        return f"{self.name}  epoch {self.epoch}{of}{self.figures()}"
+        reason = f"  ({self.reason})" if self.reason else ""
+        return f"{self.name}  epoch {self.epoch}{of}{self.figures()}{reason}"
 
 
 class TrainingMonitor:
     """Shows each epoch of training: a bar with loss, score and seconds, or plain lines where there is no terminal.
+
+    A notebook has a bar with ipywidgets, and without them one line that is written anew. What remains of a fit is a
+    line that says how many epochs it had, its last loss and score, and why it ended. In a search by scikit-learn 1.9
+    and newer, such as ``GridSearchCV``, lines say which of its fits they are of: ``3/12``.
 
     There are two ways to turn it on.
 
@@ -127,13 +133,16 @@ class TrainingMonitor:
                 if not self._elsewhere:
                     self._display.show(fit)
 
-    def fit_ends(self, estimator: Any, fitted: Callable[[], Any]) -> None:
+    def fit_ends(self, estimator: Any, fitted: Callable[[], Any], *, reason: str) -> None:
         with self._lock:
             fit = self._fits.get(threading.get_ident())
             if fit is not None and not fit.incremental:
+                fit.reason = reason
                 self._end(threading.get_ident())
 
-    # ---- scikit-learn's callback protocol ----
+    # ---- scikit-learn's callback protocol: beside it, estimators tell it all they tell a watcher ----
+
+    is_watcher = True
 
     def setup(self, estimator: Any, context: Any) -> None:
         self._open()
@@ -144,15 +153,8 @@ class TrainingMonitor:
                 self._end(threading.get_ident())
         self._close()
 
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        if context.task_name not in _EPOCHS:
-            self.fit_begins(estimator, lambda: None, incremental=False)
-
-    def on_fit_task_end(
-        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
-    ) -> None:
-        if context.task_name in _EPOCHS and fitted_estimator is not None:
-            self.epoch_ends(estimator, lambda: fitted_estimator)
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None: ...
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None: ...
 
     # ---- the display ----
 
@@ -190,11 +192,13 @@ class _Fit:
 
     def __init__(self, estimator: Any, most: int | None, incremental: bool) -> None:
         self.estimator, self.most, self.incremental = estimator, most, incremental
-        self.name = type(estimator).__name__
+        self.name = type(estimator).__name__ + _place_in_a_search(estimator)
         self.epoch = 0
         self.loss: float | None = None
         self.score: float | None = None
         self.start = self.latest = time.perf_counter()
+        self.reason = ""
+        # What the display keeps of it.
         self.task: Any = None
 
     def goes_on_with(self, estimator: Any) -> bool:
@@ -206,7 +210,21 @@ class _Fit:
 
     def shown(self) -> _Shown:
         seconds = self.latest - self.start
-        return _Shown(self.name, self.epoch, self.most, self.loss, self.score, seconds)
+        return _Shown(self.name, self.epoch, self.most, self.loss, self.score, seconds, self.reason)
+
+
+def _place_in_a_search(estimator: Any) -> str:
+    """Which of the fits of a search it is, where scikit-learn says that: " 3/12", or " refit"."""
+    context = getattr(estimator, "_parent_callback_ctx", None)
+    while context is not None:
+        # The task of a pipeline, say, stands in the place of the one that it is the whole of.
+        names = (context.task_name, context.source_task_name)
+        if "candidate-split-evaluation" in names:
+            return f" {context.task_id + 1}/{context.parent.max_subtasks}"
+        if "refit-with-best-params" in names:
+            return " refit"
+        context = context.parent
+    return ""
 
 
 def _display(console: Any, *, lines: bool) -> Any:
@@ -214,13 +232,13 @@ def _display(console: Any, *, lines: bool) -> Any:
 
     console = console or Console()
     # A file or a pipe has no cursor to move, and some terminals cannot.
-    can_redraw = (console.is_terminal or _has_widgets(console)) and not console.is_dumb_terminal
-    return _Bars(console) if can_redraw and not lines else _Lines(console)
-
-
-def _has_widgets(console: Any) -> bool:
-    """Whether it is a notebook that can redraw: without ipywidgets rich would show nothing until the end."""
-    return console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+    if lines or console.is_dumb_terminal:
+        return _Lines(console)
+    if console.is_jupyter:
+        # Without ipywidgets rich would show nothing until the end.
+        has_widgets = importlib.util.find_spec("ipywidgets") is not None
+        return _Bars(console) if has_widgets else _Notebook()
+    return _Bars(console) if console.is_terminal else _Lines(console)
 
 
 class _Lines:
@@ -236,6 +254,35 @@ class _Lines:
     def end(self, fit: _Fit, *, say: bool) -> None:
         if say:
             self.show(fit)
+        elif fit.reason:
+            line = f"{fit.name}  ended: {fit.reason}"
+            self.console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    def stop(self) -> None: ...
+
+
+class _Notebook:
+    """A line for each fit, written anew after its epochs, where there are no widgets."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def show(self, fit: _Fit) -> None:
+        if fit.task is None or time.perf_counter() >= self._next:
+            self._write(fit)
+
+    def end(self, fit: _Fit, *, say: bool) -> None:
+        self._write(fit)
+
+    def _write(self, fit: _Fit) -> None:
+        from IPython.display import display
+
+        line = {"text/plain": fit.shown().line()}
+        if fit.task is None:
+            fit.task = display(line, raw=True, display_id=True)
+        else:
+            fit.task.update(line, raw=True)
+        self._next = time.perf_counter() + _REDRAWN
 
     def stop(self) -> None: ...
 
@@ -262,6 +309,9 @@ class _Bars:
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
+            # A notebook shows what is printed, and in red what is warned of, by itself.
+            redirect_stdout=not console.is_jupyter,
+            redirect_stderr=not console.is_jupyter,
         )
         self.progress.start()
 

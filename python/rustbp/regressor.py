@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from rustbp import _arrays, _quantiles
 from rustbp._base import BaseMultilayerPerceptron
+from rustbp._hints import about_targets
 from rustbp._io.registry import registered
 from rustbp._predictions import NumberPredictions
 from rustbp._training.network import check_cost
@@ -90,7 +90,7 @@ class MLPRegressor(NumberPredictions):
         `n_iter_no_change` epochs. For 'lbfgs', the largest gradient component to stop at.
 
     verbose : bool or int, default=False
-        Whether to print the loss of each epoch.
+        Whether to print the loss of each epoch, or iteration of 'lbfgs', and the score of validation rows.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights.
@@ -350,20 +350,12 @@ class MLPRegressor(NumberPredictions):
         self.max_time = max_time
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=np.float32 if _arrays.is_float32_table(X) else (np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = _arrays.validated(self, X, y, multi_output=True, y_numeric=True, reset=reset)
         y = _arrays.column(_arrays.dense(y))
         if y.dtype.kind not in "biuf":
             # Not numbers: let NumPy say so, in the words that scikit-learn's users know.
-            (np.divide if self.loss == "poisson" else np.subtract)(y[:1], np.ones(1, X.dtype))
+            with about_targets(y):
+                (np.divide if self.loss == "poisson" else np.subtract)(y[:1], np.ones(1, X.dtype))
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(
                 "Some value(s) of y are negative, which loss='poisson' does not allow."

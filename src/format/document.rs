@@ -143,6 +143,9 @@ struct Generator {
 struct Unfinished {
     /// Whether there are other weights that scored best.
     best: bool,
+    /// Whether the weights, here in float64 as the fit trains them, are float32 once it has ended.
+    #[serde(default, rename = "single")]
+    _single: bool,
 }
 
 impl<'a> Document<'a> {

@@ -53,8 +53,10 @@ pub fn read_header(text: &[u8], size: u64) -> Result<Header<'_>, FormatError> {
     let header = parse(text)?;
     let after_header = size.saturating_sub(header::PREFIX).saturating_sub(length(text));
     if header.data_len() != after_header {
+        let cut_off =
+            if header.data_len() > after_header { ". It seems to be cut off" } else { "" };
         let message = format!(
-            "the arrays take {} bytes by the header, but {after_header} bytes follow it",
+            "the arrays take {} bytes by the header, but {after_header} bytes follow it{cut_off}",
             header.data_len()
         );
         return Err(FormatError::invalid(message));
@@ -302,6 +304,15 @@ mod tests {
             let found = message(written(&changed, &model()));
             assert!(found.contains(expected), "{to}: {found}");
         }
+    }
+
+    #[test]
+    fn files_of_another_length_are_refused() {
+        let file = written(DOCUMENT, &model()).unwrap();
+        let short = message(read_all(&file[..file.len() - 1]));
+        assert!(short.ends_with("bytes follow it. It seems to be cut off"), "{short}");
+        let long = message(read_all(&[&file[..], &[0]].concat()));
+        assert!(long.ends_with("bytes follow it"), "{long}");
     }
 
     #[test]

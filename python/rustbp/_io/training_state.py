@@ -114,7 +114,8 @@ def unfinished_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
             arrays[f"unfinished.{name}"] = np.asarray(rows, dtype=np.int64)
     if unfinished.best is not None:
         add_layers(arrays, "unfinished.best.", *unfinished.best)
-    return {"best": unfinished.best is not None}
+    found = {"best": unfinished.best is not None}
+    return found | {"single": True} if unfinished.single else found
 
 
 def restore_unfinished(document: dict[str, Any], arrays: Arrays) -> Unfinished:
@@ -123,4 +124,5 @@ def restore_unfinished(document: dict[str, Any], arrays: Arrays) -> Unfinished:
         order=arrays.get("unfinished.order"),
         held_out=arrays.get("unfinished.held_out"),
         best=layers_of(arrays, "unfinished.best.") if document["best"] else None,
+        single=document.get("single", False),
     )

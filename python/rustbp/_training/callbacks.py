@@ -43,7 +43,8 @@ class NoCallbacks:
         """Whether a callback asks to stop: never."""
         return False
 
-    def end(self, attributes: Attributes) -> None: ...
+    def end(self, attributes: Attributes, reason: str) -> None:
+        """The fit ended well, for this ``reason``."""
 
 
 class Callbacks(NoCallbacks):
@@ -75,7 +76,7 @@ class Callbacks(NoCallbacks):
         epoch, self._epoch = self._epoch, None
         return bool(epoch.call_on_fit_task_end(**self._task, reconstruction_attributes=attributes))
 
-    def end(self, attributes: Attributes) -> None:
+    def end(self, attributes: Attributes, reason: str) -> None:
         if self._epoch is not None:
             # An epoch that was interrupted, or an iteration of L-BFGS that was not needed: ended, with nothing to
             # show.
@@ -96,8 +97,8 @@ class Watcher(Protocol):
     def epoch_ends(self, estimator: Any, fitted: Callable[..., Any]) -> None:
         """Called after each epoch or L-BFGS iteration."""
 
-    def fit_ends(self, estimator: Any, fitted: Callable[..., Any]) -> None:
-        """Called at the end of a fit that raised nothing."""
+    def fit_ends(self, estimator: Any, fitted: Callable[..., Any], *, reason: str) -> None:
+        """Called at the end of a fit that raised nothing; ``reason`` says in a few words why it ended."""
 
 
 _watchers: tuple[Watcher, ...] = ()
@@ -142,10 +143,10 @@ class Watched(NoCallbacks):
             watcher.epoch_ends(self._estimator, self._fitted(attributes))
         return self._others.epoch_ends(attributes)
 
-    def end(self, attributes: Attributes) -> None:
+    def end(self, attributes: Attributes, reason: str) -> None:
         for watcher in self._watchers:
-            watcher.fit_ends(self._estimator, self._fitted(attributes))
-        self._others.end(attributes)
+            watcher.fit_ends(self._estimator, self._fitted(attributes), reason=reason)
+        self._others.end(attributes, reason)
 
     def _fitted(self, attributes: Attributes) -> Callable[..., Any]:
         def fitted(**options: bool) -> Any:

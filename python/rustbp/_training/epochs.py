@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.exceptions import ConvergenceWarning
 
-from rustbp._arrays import Rows
+from rustbp._arrays import Rows, layers
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.judge import Judge
 from rustbp._training.mini_batches import MiniBatches
@@ -40,8 +40,10 @@ def train(
     report: NoCallbacks,
     validation: Validation | None,
     unfinished: Unfinished | None,
-) -> None:
-    """Train ``model`` in place, from its ``coefs_`` and ``intercepts_``, for one epoch if ``incremental``.
+    stored: Any,
+) -> str:
+    """Train ``model`` in place, from its ``coefs_`` and ``intercepts_``, for one epoch if ``incremental``; return why
+    it ended, in a few words.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ def train(
         What each epoch is judged on.
     unfinished : Unfinished or None
         The fit to go on with, of which ``model`` has the rest.
+    stored : dtype
+        In which the weights will be kept; that of ``rows`` may be wider.
 
     Raises
     ------
@@ -77,7 +81,9 @@ def train(
             f"_optimizer is of type {type(optimizer).__name__}, and rustbp has its own. Set it to None for a new one; "
             "rustbp.from_sklearn converts that of a fitted scikit-learn model."
         )
-    _Epochs(model, rows, first, report, validation, unfinished).run(incremental=incremental)
+    run = _Epochs(model, rows, first, report, validation, unfinished, stored)
+    run.run(incremental=incremental)
+    return run.reason
 
 
 class _Epochs:
@@ -91,11 +97,14 @@ class _Epochs:
         report: NoCallbacks,
         validation: Validation | None,
         unfinished: Unfinished | None,
+        stored: Any,
     ) -> None:
         self.model = model
+        self.stored = stored
         self.report = report
         self.validation = validation
         self.diverged = False
+        self.reason = ""
         self.goes_on = unfinished is not None
         best, index = None, None if validation is None else validation.trained_on
         if unfinished is not None and unfinished.order is not None:
@@ -126,6 +135,7 @@ class _Epochs:
             while not stops and model.n_iter_ < model.max_iter:
                 stops = self._epoch_stops() or incremental or self._time_is_up()
             if not stops:
+                self.reason = f"max_iter={model.max_iter} reached"
                 warn(
                     f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) "
                     "reached and the optimization hasn't converged yet."
@@ -133,6 +143,7 @@ class _Epochs:
                     ConvergenceWarning,
                 )
         except KeyboardInterrupt:
+            self.reason = "interrupted"
             warn("Training interrupted by user.")
         self._finish()
         if not incremental:
@@ -159,7 +170,11 @@ class _Epochs:
             return self._give_up()
         optimizer.epoch_ends(model.t_)
         asked_to_stop = self.report.epoch_ends(self._attributes)
-        return self._patience_is_over() or asked_to_stop
+        if self._patience_is_over():
+            return True
+        if asked_to_stop:
+            self.reason = "a callback asked to stop"
+        return asked_to_stop
 
     def _patience_is_over(self) -> bool:
         """Whether to stop for want of improvement, and not to try smaller steps."""
@@ -167,6 +182,7 @@ class _Epochs:
         if reason is None:
             return False
         if self.model._optimizer.stops(reason, self.model.verbose):
+            self.reason = reason.partition(" more than")[0]
             return True
         self.judge.be_patient_again()
         return False
@@ -178,6 +194,7 @@ class _Epochs:
         model = self.model
         if time.monotonic() < self.deadline:
             return False
+        self.reason = f"max_time={model.max_time} seconds have passed"
         warn(
             f"Stochastic Optimizer: max_time={model.max_time} seconds have passed (in epoch "
             f"{model.n_iter_}) and the optimization hasn't converged yet.",
@@ -189,6 +206,7 @@ class _Epochs:
         """Further epochs cannot become finite again: stop, with the best weights if there are some."""
         if self.judge.best is None:
             raise ValueError(NON_FINITE)
+        self.reason = "diverged"
         warn(
             f"Training diverged in epoch {self.model.n_iter_}: the loss or a weight is not finite. "
             "The weights with the best validation score are kept. Consider scaling the data or a "
@@ -219,6 +237,8 @@ class _Epochs:
     def _attributes(self, *, to_go_on: bool = False) -> dict[str, Any]:
         """What a copy of the estimator needs to predict with the weights of this moment, or to train on from it."""
         coefs, intercepts = self._weights()
+        if not to_go_on or self.incremental:
+            coefs, intercepts = layers(coefs, intercepts, self.stored)
         attributes = self.model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)
         if to_go_on:
             attributes["_optimizer"] = copy.copy(self.model._optimizer)
@@ -229,5 +249,6 @@ class _Epochs:
                     order=None if order is None else order.copy(),
                     held_out=None if self.validation is None else self.validation.held_out,
                     best=self.judge.best,
+                    single=coefs[0].dtype != self.stored,
                 )
         return attributes

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from rustbp import _core
-from rustbp._arrays import Rows
+from rustbp._arrays import Rows, layers
 from rustbp._missing import changed
 from rustbp._training import threads
 from rustbp._training.blas import one_blas_thread
@@ -19,14 +19,6 @@ from rustbp._training.epochs import NON_FINITE
 from rustbp._training.objective import Objective, network_of
 from rustbp._training.validation import Validation
 from rustbp._warn import warn
-
-try:
-    from sklearn.utils.fixes import _get_additional_lbfgs_options_dict as _printing
-except ImportError:
-
-    def _printing(key: str, value: int) -> dict[str, int]:
-        """SciPy 1.15 and newer print nothing, and warn about the option."""
-        return {}
 
 
 class _Stop(Exception):
@@ -67,8 +59,13 @@ def check(model: Any) -> None:
         )
 
 
-def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation | None) -> None:
-    """Minimise the loss of all rows, from ``coefs_`` and ``intercepts_`` of ``model``, which is changed in place.
+def train(
+    model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation | None, stored: Any
+) -> str:
+    """Minimise the loss of all rows, from ``coefs_`` and ``intercepts_`` of ``model``, which is changed in place;
+    return why it ended, in a few words.
+
+    Callbacks get the weights in the dtype ``stored``, in which they will be kept.
 
     ``validation`` is looked at after each iteration, and has no say. Ctrl-C keeps the last accepted iterate and warns,
     as it does in the loop over epochs.
@@ -86,26 +83,34 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation
     accepted: NDArray[Any] = objective.start
     parts: Any = None
     n_iter = 0
+    reason = ""
 
     def iteration_ends(packed: NDArray[Any]) -> None:
-        nonlocal accepted, parts, n_iter
+        nonlocal accepted, parts, n_iter, reason
         # The line search ends at the point it evaluated last.
         accepted, parts, n_iter = packed, objective.latest, n_iter + 1
+        if model.verbose:
+            # SciPy prints nothing from 1.15 on.
+            print(f"Iteration {n_iter}, loss = {model._reported_loss(*parts):.8f}")
         if validation is not None:
             names = network_of(model)
             trainer = _core.Trainer(*objective.unpack(packed), n_threads=n_threads, **names)
             score, loss = validation.judge(model, trainer)
             model.validation_scores_.append(score)
             model.validation_loss_curve_.append(loss)
+            if model.verbose:
+                print(f"Validation score: {score:f}")
             model.best_validation_score_ = max(model.validation_scores_)
         if report.active:
             model.n_iter_ = n_iter
             model.loss_ = np.float64(model._reported_loss(*parts))
-            if report.epoch_ends(lambda **_: _attributes(model, objective, packed)):
+            if report.epoch_ends(lambda **_: _attributes(model, objective, packed, stored)):
+                reason = "a callback asked to stop"
                 raise _Stop
             if n_iter < model.max_iter:
                 report.epoch_begins()
         if time.monotonic() >= deadline:
+            reason = f"max_time={model.max_time} seconds have passed"
             warn(
                 f"lbfgs failed to converge after {n_iter} iteration(s): max_time={model.max_time} seconds have passed.",
                 ConvergenceWarning,
@@ -125,14 +130,19 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation
                     "maxfun": model.max_fun,
                     "maxiter": model.max_iter,
                     "gtol": model.tol,
-                    **_printing("iprint", 1 if model.verbose is True or model.verbose >= 1 else -1),
                 },
             )
         n_iter = _iterations(result, model.max_iter)
+        reason = {0: "converged", 1: f"max_fun={model.max_fun} reached"}.get(
+            result.status, "the line search found no lower loss"
+        )
+        if result.status != 0 and n_iter == model.max_iter:
+            reason = f"max_iter={model.max_iter} reached"
         accepted = result.x
         if parts is None or sum(parts) != result.fun:
             parts = objective.parts(accepted)
     except KeyboardInterrupt:
+        reason = "interrupted"
         warn("Training interrupted by user.")
     except _Stop:
         pass
@@ -143,10 +153,13 @@ def train(model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation
     finite = parts is None or np.isfinite(model.loss_)
     if not (finite and all(np.isfinite(a).all() for a in model.coefs_ + model.intercepts_)):
         raise ValueError(NON_FINITE)
+    return reason
 
 
-def _attributes(model: Any, objective: Objective, packed: NDArray[Any]) -> dict[str, Any]:
-    coefs, intercepts = objective.unpack(packed)
+def _attributes(
+    model: Any, objective: Objective, packed: NDArray[Any], stored: Any
+) -> dict[str, Any]:
+    coefs, intercepts = layers(*objective.unpack(packed), stored)
     return model._fitted_attributes(coefs_=coefs, intercepts_=intercepts)
 
 

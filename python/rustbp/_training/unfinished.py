@@ -19,11 +19,14 @@ class Unfinished:
         Those that are held out for early stopping.
     best : tuple of list, or None
         Weights and biases that scored best, if there are any but the present ones.
+    single : bool
+        Whether the model is of float32, and trains on rows of float64 in their dtype: it has its own again at the end.
     """
 
     order: NDArray[np.int64] | None
     held_out: NDArray[np.int64] | None
     best: tuple[list[Any], list[Any]] | None
+    single: bool = False
 
     def check(self, n_rows: int) -> None:
         """Refuse other rows than those of that fit, as far as can be seen."""

@@ -160,12 +160,21 @@ def _split(model: Any, rows: Rows) -> tuple[Any, Any]:
     if model._stratifies():
         # As text, because that is what scikit-learn's splitter makes of its column of booleans.
         stratify = np.where(rows.y, "True", "False")
-    train_index, held_out = train_test_split(
-        np.arange(rows.X.shape[0], dtype=np.int64),
-        random_state=model._random_state,
-        test_size=model.validation_fraction,
-        stratify=stratify,
-    )
+    try:
+        train_index, held_out = train_test_split(
+            np.arange(rows.X.shape[0], dtype=np.int64),
+            random_state=model._random_state,
+            test_size=model.validation_fraction,
+            stratify=stratify,
+        )
+    except ValueError as error:
+        few = [] if stratify is None else np.flatnonzero(np.bincount(rows.y, minlength=2) < 2)
+        if len(few):
+            error.args = (
+                f"{error} With early_stopping=True rows of each class are held out, and y has "
+                f"{np.count_nonzero(rows.y == few[0])} of the class {model.classes_.tolist()[few[0]]!r}.",
+            )
+        raise
     if len(held_out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' "

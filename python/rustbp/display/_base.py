@@ -69,6 +69,13 @@ def require_fitted(estimator: Any) -> None:
     check_is_fitted(estimator)
 
 
+def ink() -> str:
+    """The colour that lines have against the background of the present style."""
+    from matplotlib import rcParams
+
+    return rcParams["axes.edgecolor"]
+
+
 def layer_colors(n_layers: int) -> list[Any]:
     """A colour for each layer, from dark (first) to light (output)."""
     from matplotlib import colormaps

@@ -6,7 +6,10 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
-from rustbp.display._base import Display, require_fitted
+from rustbp.display._base import Display, ink, require_fitted
+
+_MOST_IN_A_LEGEND = 10
+"""Classes; more have a colour bar."""
 
 
 class BoundaryDisplay(Display):
@@ -55,13 +58,17 @@ class BoundaryDisplay(Display):
     lines_ : list of matplotlib AxLine
         Where z^1 of a neuron of the first layer is 0.
 
-    colorbar_ : matplotlib Colorbar
-        What the colours mean.
+    legend_ : matplotlib Legend or None
+        What the colours mean, for up to ten classes; and the lines, if there are some.
+
+    colorbar_ : matplotlib Colorbar or None
+        What the colours mean, for numbers and for more classes.
     """
 
     surface_: Any
     points_: Any
     lines_: list[Any]
+    legend_: Any
     colorbar_: Any
 
     def __init__(
@@ -93,9 +100,12 @@ class BoundaryDisplay(Display):
         y: Any = None,
         *,
         neurons: bool = False,
-        resolution: int = 200,
+        resolution: int = 400,
         margin: float = 0.1,
         ax: Any = None,
+        surface_kw: Any = None,
+        scatter_kw: Any = None,
+        line_kw: Any = None,
     ) -> Self:
         """Draw what a fitted network predicts.
 
@@ -114,7 +124,7 @@ class BoundaryDisplay(Display):
             Whether to draw the lines along which z^1 of a neuron of the first layer is 0: there its σ switches, and
             the boundary is made of what it does on both sides.
 
-        resolution : int, default=200
+        resolution : int, default=400
             Points of the grid in each direction.
 
         margin : float, default=0.1
@@ -122,6 +132,10 @@ class BoundaryDisplay(Display):
 
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+
+        surface_kw, scatter_kw, line_kw : dict, default=None
+            Keywords for the predictions, the rows and the lines, as ``Axes.pcolormesh``, ``Axes.scatter`` and
+            ``Axes.axline`` take them.
 
         Returns
         -------
@@ -171,31 +185,79 @@ class BoundaryDisplay(Display):
             lines=(estimator.coefs_[0], estimator.intercepts_[0]) if neurons else None,
             names=names,
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, surface_kw=surface_kw, scatter_kw=scatter_kw, line_kw=line_kw)
 
-    def _draw(self, ax: Any) -> None:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        surface_kw: Any = None,
+        scatter_kw: Any = None,
+        line_kw: Any = None,
+    ) -> Self:
+        """Draw the plane.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        surface_kw, scatter_kw, line_kw : dict, default=None
+            Keywords for the predictions, the rows and the lines, as ``Axes.pcolormesh``, ``Axes.scatter`` and
+            ``Axes.axline`` take them.
+
+        Returns
+        -------
+        display : BoundaryDisplay
+            This one.
+        """
+        return self._drawn_on(
+            ax, surface_kw=surface_kw or {}, scatter_kw=scatter_kw or {}, line_kw=line_kw or {}
+        )
+
+    def _draw(self, ax: Any, *, surface_kw: Any, scatter_kw: Any, line_kw: Any) -> None:
         self.points_, self.lines_ = None, []
         colors = self._colors()
-        self.surface_ = ax.pcolormesh(
-            self.x0, self.x1, self.response, alpha=0.5, shading="nearest", zorder=-1, **colors
-        )
+        options = {"alpha": 0.5, "shading": "nearest", "zorder": -1} | colors | surface_kw
+        self.surface_ = ax.pcolormesh(self.x0, self.x1, self.response, **options)
         ax.set(xlabel=self.names[0], ylabel=self.names[1])
         ax.set(xlim=(self.x0[0], self.x0[-1]), ylim=(self.x1[0], self.x1[-1]))
         if self.lines is not None:
+            options = {"color": ink(), "linewidth": 0.7, "alpha": 0.6, "label": "z = 0 of a neuron"}
+            options |= line_kw
             for weights, bias in zip(np.transpose(self.lines[0]), self.lines[1], strict=True):
                 if np.any(weights):
                     # The point of the line nearest to the origin, and another one along it.
                     foot = -bias * weights / (weights @ weights)
                     ahead = foot + np.array([-weights[1], weights[0]])
-                    line = ax.axline(foot, ahead, color="black", linewidth=0.7, alpha=0.6)
-                    self.lines_.append(line)
+                    self.lines_.append(ax.axline(foot, ahead, **options))
         if self.rows is not None:
-            self.points_ = ax.scatter(
-                *np.transpose(self.rows), c=self.targets, edgecolors="black", s=20, **colors
-            )
-        self.colorbar_ = self.figure_.colorbar(self.surface_, ax=ax)
-        if self.classes is not None:
-            self.colorbar_.set_ticks(range(len(self.classes)), labels=self.classes)
+            options = {"c": self.targets, "edgecolors": ink(), "s": 20} | colors | scatter_kw
+            self.points_ = ax.scatter(*np.transpose(self.rows), **options)
+        self._explain(ax)
+
+    def _explain(self, ax: Any) -> None:
+        """Say what colours and lines mean, beside the plane."""
+        from matplotlib.patches import Patch
+
+        self.legend_ = self.colorbar_ = None
+        handles = self.lines_[:1]
+        n_classes = 0 if self.classes is None else len(self.classes)
+        if 0 < n_classes <= _MOST_IN_A_LEGEND:
+            to_color = self.surface_.to_rgba
+            patches = [
+                Patch(color=to_color(number), label=str(name))
+                for number, name in enumerate(self.classes)
+            ]
+            handles = patches + handles
+        else:
+            label = "prediction" if self.classes is None else "class"
+            self.colorbar_ = self.figure_.colorbar(self.surface_, ax=ax, label=label)
+            if self.classes is not None:
+                self.colorbar_.set_ticks(range(n_classes), labels=self.classes)
+        if handles:
+            corner = (1.01, 1) if self.colorbar_ is None else (1.25, 1)
+            self.legend_ = ax.legend(handles=handles, loc="upper left", bbox_to_anchor=corner)
 
     def _colors(self) -> dict[str, Any]:
         """Colour map and norm, the same for predictions and rows."""

@@ -11,6 +11,12 @@ from rustbp._training.network import activations_of
 from rustbp.display._base import PLAIN, SATURATED, Display, require_fitted
 from rustbp.hidden import hidden_activations, weighted_inputs
 
+_MOST_NUMBERED = 100
+"""Neurons that still have room for a number each."""
+
+_FLAT_IS = {"logistic": "saturated", "tanh": "saturated", "relu": "off", "identity": None}
+"""What neurons are called whose σ is flat; 'identity' never is."""
+
 
 class WeightsDisplay(Display):
     """The weights of each neuron of the first layer, as an image in the shape of the inputs.
@@ -26,6 +32,9 @@ class WeightsDisplay(Display):
     image_shape : tuple of int, (height, width)
         Shape of the inputs as an image; their product is n_features.
 
+    neurons : array-like of int, default=None
+        The numbers of the neurons; None counts from 0.
+
     Attributes
     ----------
     ax_ : matplotlib Axes
@@ -39,14 +48,19 @@ class WeightsDisplay(Display):
 
     colorbar_ : matplotlib Colorbar
         The scale.
+
+    texts_ : list of matplotlib Text
+        The number of each neuron, at the left upper corner of its image; none if there are more than 100.
     """
 
     image_: Any
     colorbar_: Any
+    texts_: list[Any]
 
-    def __init__(self, weights: Any, image_shape: tuple[int, int]) -> None:
+    def __init__(self, weights: Any, image_shape: tuple[int, int], *, neurons: Any = None) -> None:
         self.weights = weights
         self.image_shape = image_shape
+        self.neurons = neurons
 
     @classmethod
     def from_estimator(
@@ -57,6 +71,8 @@ class WeightsDisplay(Display):
         neurons: Any = None,
         columns: int | None = None,
         ax: Any = None,
+        cmap: Any = "RdBu_r",
+        im_kw: Any = None,
     ) -> Self:
         """Draw the weights of a fitted network.
 
@@ -76,6 +92,12 @@ class WeightsDisplay(Display):
 
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            Colours of the weights, from the most negative to the most positive.
+
+        im_kw : dict, default=None
+            Keywords for the images, as ``Axes.imshow`` takes them.
 
         Returns
         -------
@@ -106,9 +128,17 @@ class WeightsDisplay(Display):
                 f"{len(weights)} inputs are not an image of {height} x {width}: pass image_shape=(height, width) "
                 "whose product is the number of inputs."
             )
-        return cls(weights, image_shape).plot(columns=columns, ax=ax)
+        display = cls(weights, image_shape, neurons=neurons)
+        return display.plot(columns=columns, ax=ax, cmap=cmap, im_kw=im_kw)
 
-    def plot(self, ax: Any = None, *, columns: int | None = None) -> Self:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        columns: int | None = None,
+        cmap: Any = "RdBu_r",
+        im_kw: Any = None,
+    ) -> Self:
         """Draw the images.
 
         Parameters
@@ -119,23 +149,35 @@ class WeightsDisplay(Display):
         columns : int, default=None
             Images side by side; None makes about as many as one below the other.
 
+        cmap : str or matplotlib Colormap, default="RdBu_r"
+            Colours of the weights, from the most negative to the most positive.
+
+        im_kw : dict, default=None
+            Keywords for the images, as ``Axes.imshow`` takes them.
+
         Returns
         -------
         display : WeightsDisplay
             This one.
         """
-        return self._drawn_on(ax, columns=columns)
+        return self._drawn_on(ax, columns=columns, cmap=cmap, im_kw=im_kw)
 
-    def _draw(self, ax: Any, *, columns: int | None) -> None:
+    def _draw(self, ax: Any, *, columns: int | None, cmap: Any, im_kw: Any) -> None:
         weights = np.asarray(self.weights)
         columns = columns or math.ceil(math.sqrt(weights.shape[1]))
         tiled = _tile(weights.T.reshape(-1, *self.image_shape), columns)
         largest = float(np.abs(weights).max()) or 1.0
-        self.image_ = ax.imshow(
-            tiled, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
-        )
+        options = {"cmap": cmap, "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+        self.image_ = ax.imshow(tiled, **options | (im_kw or {}))
         ax.set(xticks=[], yticks=[], facecolor="0.3")
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=ax, label="weight")
+        numbers = range(weights.shape[1]) if self.neurons is None else self.neurons
+        self.texts_ = []
+        if len(numbers) <= _MOST_NUMBERED:
+            height, width = self.image_shape
+            for i, number in enumerate(numbers):
+                corner = i % columns * (width + 1) - 0.5, i // columns * (height + 1) - 0.5
+                self.texts_.append(ax.text(*corner, f" {number}", va="top", fontsize="x-small"))
 
 
 def _tile(images: Any, columns: int) -> Any:
@@ -153,8 +195,8 @@ class ActivationsDisplay(Display):
     """The distribution of the activations of each hidden layer, with what is saturated marked.
 
     A layer is a histogram that stands upright, as wide on both sides as there are activations of that size. The red
-    part is on a flat piece of σ, where σ' is less than a tenth of its largest value: saturated for 'logistic' and
-    'tanh', off for 'relu'. There BP2 lets hardly any error through.
+    part, in the middle, is on a flat piece of σ, where σ' is less than a tenth of its largest value: saturated for
+    'logistic' and 'tanh', off for 'relu'. There BP2 lets hardly any error through.
 
     Parameters
     ----------
@@ -162,7 +204,10 @@ class ActivationsDisplay(Display):
         a^l of each hidden layer.
 
     saturated : list of array-like of bool of shape (n_samples, size[l])
-        Which of them are saturated.
+        Which of them are on a flat piece of σ.
+
+    flat : str or None, default="saturated"
+        What that is called for these activations; None marks nothing.
 
     Attributes
     ----------
@@ -173,7 +218,7 @@ class ActivationsDisplay(Display):
         Its figure.
 
     bars_ : list of tuple of matplotlib BarContainer
-        For each layer, the bars of what is not saturated and those of what is.
+        For each layer, the bars of all activations and, before them, those of what is saturated.
 
     edges_ : ndarray of shape (bins + 1,)
         Edges of the bins.
@@ -182,12 +227,15 @@ class ActivationsDisplay(Display):
     bars_: list[tuple[Any, Any]]
     edges_: NDArray[Any]
 
-    def __init__(self, activations: Any, saturated: Any) -> None:
+    def __init__(self, activations: Any, saturated: Any, *, flat: str | None = "saturated") -> None:
         self.activations = activations
         self.saturated = saturated
+        self.flat = flat
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, *, bins: int = 40, ax: Any = None) -> Self:
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, bins: int = 40, ax: Any = None, bar_kw: Any = None
+    ) -> Self:
         """Pass rows through a fitted network and draw what its hidden neurons put out.
 
         Parameters
@@ -203,6 +251,9 @@ class ActivationsDisplay(Display):
 
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+
+        bar_kw : dict, default=None
+            Keywords for all bars, as ``Axes.barh`` takes them.
 
         Returns
         -------
@@ -227,9 +278,11 @@ class ActivationsDisplay(Display):
         weighted = [weighted_inputs(estimator, X, layer) for layer in layers]
         names = activations_of(estimator)[:-1]
         saturated = [is_flat(name, z) for name, z in zip(names, weighted, strict=True)]
-        return cls(activations, saturated).plot(bins=bins, ax=ax)
+        words = {_FLAT_IS.get(name, "flat") for name in names} - {None}
+        flat = words.pop() if len(words) == 1 else "flat" if words else None
+        return cls(activations, saturated, flat=flat).plot(bins=bins, ax=ax, bar_kw=bar_kw)
 
-    def plot(self, ax: Any = None, *, bins: int = 40) -> Self:
+    def plot(self, ax: Any = None, *, bins: int = 40, bar_kw: Any = None) -> Self:
         """Draw the histograms.
 
         Parameters
@@ -240,14 +293,17 @@ class ActivationsDisplay(Display):
         bins : int, default=40
             Bins of each.
 
+        bar_kw : dict, default=None
+            Keywords for all bars, as ``Axes.barh`` takes them.
+
         Returns
         -------
         display : ActivationsDisplay
             This one.
         """
-        return self._drawn_on(ax, bins=bins)
+        return self._drawn_on(ax, bins=bins, bar_kw=bar_kw)
 
-    def _draw(self, ax: Any, *, bins: int) -> None:
+    def _draw(self, ax: Any, *, bins: int, bar_kw: Any) -> None:
         self.bars_ = []
         layers = [np.asarray(a) for a in self.activations]
         low, high = min(a.min() for a in layers), max(a.max() for a in layers)
@@ -255,25 +311,26 @@ class ActivationsDisplay(Display):
         names = []
         for number, (a, flat) in enumerate(zip(layers, self.saturated, strict=True), start=1):
             flat = np.asarray(flat)
-            counts = [np.histogram(a[part], self.edges_)[0] for part in (~flat, flat)]
-            self.bars_.append(self._stand(number, *counts))
-            names.append(f"{number}\n{flat.mean():.0%}")
+            counts = [np.histogram(part, self.edges_)[0] for part in (a, a[flat])]
+            self.bars_.append(self._stand(number, *counts, bar_kw or {}))
+            names.append(f"{number}" if self.flat is None else f"{number}\n{flat.mean():.0%}")
         ax.set(xticks=range(1, len(names) + 1), xticklabels=names, ylabel="Activation $a^l$")
-        ax.set(xlabel="Layer, and how much of it is saturated", xlim=(0.45, len(names) + 0.55))
-        plain, flat = self.bars_[0]
-        ax.legend(
-            [plain[0], flat[0]], ["other", "saturated"], loc="upper left", bbox_to_anchor=(1.01, 1)
-        )
+        ax.set(xlabel="Layer", xlim=(0.45, len(names) + 0.55))
+        if self.flat is not None:
+            ax.set(xlabel=f"Layer, and how much of it is {self.flat}")
+            # The first bars of the first layer stand for all.
+            handles = [bars[0] for bars in self.bars_[0]]
+            ax.legend(handles, ["other", self.flat], loc="upper left", bbox_to_anchor=(1.01, 1))
 
-    def _stand(self, position: int, plain: Any, flat: Any) -> tuple[Any, Any]:
-        """Two kinds of bars, side by side in each bin, in the middle of 0.9 of the room of a layer."""
-        scale = 0.9 / max((plain + flat).max(), 1)
+    def _stand(self, position: int, every: Any, flat: Any, options: Any) -> tuple[Any, Any]:
+        """Two kinds of bars, one before the other, in the middle of 0.9 of the room of a layer."""
+        scale = 0.9 / max(every.max(), 1)
         bottom, height = self.edges_[:-1], np.diff(self.edges_)
-        left = position - (plain + flat) * scale / 2
-        options = {"height": height, "align": "edge"}
-        return (
-            self.ax_.barh(bottom, plain * scale, left=left, color=PLAIN, **options),
+        options = {"height": height, "align": "edge"} | options
+        every_bar, flat_bar = (
             self.ax_.barh(
-                bottom, flat * scale, left=left + plain * scale, color=SATURATED, **options
-            ),
+                bottom, n * scale, left=position - n * scale / 2, **{"color": color} | options
+            )
+            for n, color in ((every, PLAIN), (flat, SATURATED))
         )
+        return every_bar, flat_bar

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from rustbp.display._base import Display, layer_colors, require_fitted, require_matplotlib
-from rustbp.history import TrainingHistory, record_fit
+from rustbp.history import TrainingHistory, record_fit, usual_score_of
 from rustbp.inspection import require_perceptron
 
 
@@ -74,7 +74,7 @@ class TrainingCurveDisplay(Display):
         self.learning_rate = learning_rate
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, line_kw: Any = None) -> Self:
         """Draw what a fitted network kept: ``loss_curve_``, scores and losses of validation rows, and the step sizes.
 
         Parameters
@@ -84,6 +84,9 @@ class TrainingCurveDisplay(Display):
 
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
+
+        line_kw : dict, default=None
+            Keywords for the lines, as ``Axes.plot`` takes them.
 
         Returns
         -------
@@ -110,11 +113,16 @@ class TrainingCurveDisplay(Display):
             score_name=_score_name(estimator),
             learning_rate=getattr(estimator, "learning_rate_curve_", None),
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, line_kw=line_kw)
 
     @classmethod
     def from_history(
-        cls, history: TrainingHistory, *, ax: Any = None, score_name: str = "Score"
+        cls,
+        history: TrainingHistory,
+        *,
+        ax: Any = None,
+        score_name: str | None = None,
+        line_kw: Any = None,
     ) -> Self:
         """Draw losses and scores that `rustbp.record_fit` recorded.
 
@@ -126,8 +134,11 @@ class TrainingCurveDisplay(Display):
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
-        score_name : str, default="Score"
-            Label of the right axis, for example "Accuracy".
+        score_name : str, default=None
+            Label of the right axis; None takes that of the history, "Accuracy" or "R²".
+
+        line_kw : dict, default=None
+            Keywords for the lines, as ``Axes.plot`` takes them.
 
         Returns
         -------
@@ -141,13 +152,32 @@ class TrainingCurveDisplay(Display):
             validation_loss=history.validation_loss or None,
             validation_score=history.validation_score or None,
             first_epoch=0,
-            score_name=score_name,
+            score_name=history.score_name if score_name is None else score_name,
         )
-        return display.plot(ax=ax)
+        return display.plot(ax=ax, line_kw=line_kw)
 
-    def _draw(self, ax: Any) -> None:
+    def plot(self, ax: Any = None, *, line_kw: Any = None) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        line_kw : dict, default=None
+            Keywords for the lines, as ``Axes.plot`` takes them.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            This one.
+        """
+        return self._drawn_on(ax, line_kw=line_kw)
+
+    def _draw(self, ax: Any, *, line_kw: Any) -> None:
         self.score_ax_ = None
         self.lines_ = {}
+        self._line_kw = line_kw or {}
         self._curve(ax, "loss", "tab:blue", "-")
         self._curve(ax, "validation_loss", "tab:blue", "--")
         ax.set(xlabel="Epoch", ylabel="Loss")
@@ -163,6 +193,13 @@ class TrainingCurveDisplay(Display):
             if self.score_ax_ is not None:
                 self.learning_rate_ax_.spines.right.set_position(("axes", 1.18))
             self._curve(self.learning_rate_ax_, "learning_rate", "tab:gray", ":")
+        others = [other for other in (self.score_ax_, self.learning_rate_ax_) if other is not None]
+        if others:
+            # Each axis in the colour of its lines.
+            for axes in (ax, *others):
+                color = axes.lines[-1].get_color()
+                axes.yaxis.label.set_color(color)
+                axes.tick_params(axis="y", labelcolor=color)
         ax.legend(handles=list(self.lines_.values()), loc="center right")
 
     def _curve(self, ax: Any, name: str, color: str, style: str) -> None:
@@ -170,7 +207,11 @@ class TrainingCurveDisplay(Display):
         if values is not None:
             epochs = np.arange(self.first_epoch, self.first_epoch + len(values))
             label = f"training {name}" if name in ("loss", "score") else name.replace("_", " ")
-            [self.lines_[name]] = ax.plot(epochs, values, style, color=color, label=label)
+            if name == "learning_rate":
+                label = "step size"
+            label = label.replace("score", _within_a_sentence(self.score_name))
+            options = {"linestyle": style, "color": color, "label": label} | self._line_kw
+            [self.lines_[name]] = ax.plot(epochs, values, **options)
 
 
 class ErrorFlowDisplay(Display):
@@ -203,7 +244,14 @@ class ErrorFlowDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, ax: Any = None
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        ax: Any = None,
+        line_kw: Any = None,
     ) -> Self:
         """Train a clone of the network and draw how its errors changed.
 
@@ -218,6 +266,9 @@ class ErrorFlowDisplay(Display):
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
+        line_kw : dict, default=None
+            Keywords for the lines, as ``Axes.plot`` takes them.
+
         Returns
         -------
         display : ErrorFlowDisplay
@@ -225,10 +276,11 @@ class ErrorFlowDisplay(Display):
         """
         require_matplotlib(cls)
         require_perceptron(estimator)
-        return cls.from_history(record_fit(clone(estimator), X, y, sample_weight), ax=ax)
+        history = record_fit(clone(estimator), X, y, sample_weight)
+        return cls.from_history(history, ax=ax, line_kw=line_kw)
 
     @classmethod
-    def from_history(cls, history: TrainingHistory, *, ax: Any = None) -> Self:
+    def from_history(cls, history: TrainingHistory, *, ax: Any = None, line_kw: Any = None) -> Self:
         """Draw the errors that `rustbp.record_fit` recorded.
 
         Parameters
@@ -239,31 +291,58 @@ class ErrorFlowDisplay(Display):
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
 
+        line_kw : dict, default=None
+            Keywords for the lines, as ``Axes.plot`` takes them.
+
         Returns
         -------
         display : ErrorFlowDisplay
             Drawn.
         """
         require_history(history)
-        return cls(history.mean_delta).plot(ax=ax)
+        return cls(history.mean_delta).plot(ax=ax, line_kw=line_kw)
 
-    def _draw(self, ax: Any) -> None:
+    def plot(self, ax: Any = None, *, line_kw: Any = None) -> Self:
+        """Draw the lines.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        line_kw : dict, default=None
+            Keywords for the lines, as ``Axes.plot`` takes them.
+
+        Returns
+        -------
+        display : ErrorFlowDisplay
+            This one.
+        """
+        return self._drawn_on(ax, line_kw=line_kw)
+
+    def _draw(self, ax: Any, *, line_kw: Any) -> None:
         sizes = np.asarray(self.mean_delta)
         self.lines_ = []
         depth = sizes.shape[1]
         for layer, color in enumerate(layer_colors(depth), start=1):
             label = f"layer {layer}" + (" (output)" if layer == depth else "")
-            self.lines_ += ax.plot(sizes[:, layer - 1], color=color, label=label)
+            options = {"color": color, "label": label} | (line_kw or {})
+            self.lines_ += ax.plot(sizes[:, layer - 1], **options)
         ax.set(xlabel="Epoch", ylabel=r"Mean $|\delta^l|$", yscale="log")
-        _whole_decades(ax, sizes)
+        _whole_decades(ax)
         # Beside the axes: the lines may run anywhere within.
         ax.legend(
             loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, ncols=-(-depth // 16)
         )
 
 
-def _whole_decades(ax: Any, values: Any) -> None:
-    """Limits at powers of ten, so that the axis has labels however little of a decade the lines take up."""
+def _whole_decades(ax: Any) -> None:
+    """Limits at powers of ten, so that the axis has labels however little of a decade the lines take up.
+
+    All lines count that are drawn on axes of the same scale.
+    """
+    axes = ax.get_shared_y_axes().get_siblings(ax)
+    values = np.concatenate([line.get_ydata() for one in axes for line in one.lines])
     positive = values[np.isfinite(values) & (values > 0)]
     if positive.size:
         low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
@@ -282,4 +361,9 @@ def require_history(history: object) -> None:
 def _score_name(estimator: Any) -> str:
     if estimator.scoring is not None:
         return "Score" if callable(estimator.scoring) else f"Score ({estimator.scoring})"
-    return "Accuracy" if hasattr(estimator, "classes_") else "R²"
+    return usual_score_of(estimator)
+
+
+def _within_a_sentence(name: str) -> str:
+    """Without the capital, where it is a word."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
