@@ -51,6 +51,17 @@ def test_digits(tmp_path):
     assert float(re.search(r"differ by at most (\S+) relative", output)[1]) < 1e-7
 
 
+def test_table(tmp_path):
+    output = run_example("table.py", cwd=tmp_path)
+    scores = {
+        name: float(score)
+        for name, score in re.findall(r"^  (\S.*?) +(-?[\d.]+)$", output, re.MULTILINE)
+    }
+    # A line through the same ten columns explains 0.48.
+    assert scores["TabularMLPRegressor"] > max(0.42, scores["boosted trees"])
+    assert "what they were predicted by: " in output
+
+
 @pytest.fixture
 def digits_npz(tmp_path):
     """A file like MNIST's, with the digits that scikit-learn ships."""

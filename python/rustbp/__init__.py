@@ -1,6 +1,7 @@
 """Multilayer perceptrons for scikit-learn users: the same results, many times faster.
 
 - `MLPClassifier`, `MLPRegressor`: the estimators. `model.save(path)` and `load(path)` keep them in files.
+- `TabularMLPClassifier`, `TabularMLPRegressor`: tables as they come, without settings.
 - `TabularEncoder`: from tables as they come to inputs that a net learns well from.
 - `backprop`, `check_gradients`: every quantity of one backward pass, and the gradients against central differences.
 - `record_fit`, `TrainingMonitor`: a fit recorded, and watched; `rustbp.display` draws networks and their training.
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from rustbp.learning_rate import LearningRateSearch, find_learning_rate
     from rustbp.monitor import TrainingMonitor
     from rustbp.sensitivity import input_gradients
+    from rustbp.tabular.classifier import TabularMLPClassifier
     from rustbp.tabular.encoder import TabularEncoder
+    from rustbp.tabular.regressor import TabularMLPRegressor
 
 __all__ = [
     "Backprop",
@@ -49,6 +52,8 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "TabularEncoder",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
     "TrainingHistory",
     "TrainingMonitor",
     "__version__",
@@ -77,6 +82,8 @@ _LAZY = {
     "HiddenActivations": "hidden",
     "LearningRateSearch": "learning_rate",
     "TabularEncoder": "tabular.encoder",
+    "TabularMLPClassifier": "tabular.classifier",
+    "TabularMLPRegressor": "tabular.regressor",
     "TrainingHistory": "history",
     "TrainingMonitor": "monitor",
     "backprop": "inspection",

@@ -9,22 +9,20 @@ import io
 import json
 import os
 import stat
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from rustbp import _core
+from rustbp._io import archive
 from rustbp._io.arrays import Arrays, as_bytes, from_bytes
 from rustbp._io.document import put_together, take_apart
 from rustbp._io.files import read, replacing, write
-from rustbp._io.values import integer
+from rustbp._io.registry import ESTIMATORS, whole
+from rustbp._io.values import decode, encode, integer
 from rustbp._missing import complete
 from rustbp._typing import File
-
-if TYPE_CHECKING:
-    from rustbp.classifier import MLPClassifier
-    from rustbp.regressor import MLPRegressor
-
 
 _NOT_OURS = {
     b"\x80": "It looks like a pickle: joblib.load or pickle.load opens one, and runs what code is in it, so only if "
@@ -44,13 +42,12 @@ def save(model: Any, path: Any, *, optimizer: bool = True) -> None:
     if not optimizer:
         for name in ("_optimizer", "_unfinished"):
             model.__dict__.pop(name, None)
-    is_open = hasattr(path, "write") and not isinstance(path, os.PathLike)
     try:
         document, arrays = take_apart(model)
         text = json.dumps(document, allow_nan=False)
         given = [(name, *as_bytes(array)) for name, array in arrays.items()]
         head, order = _core.file_head(text, given)
-        with contextlib.nullcontext(path) if is_open else replacing(os.fsdecode(path)) as file:
+        with _open(path) as file:
             write(file, head)
             for place in order:
                 write(file, given[place][-1])
@@ -58,9 +55,68 @@ def save(model: Any, path: Any, *, optimizer: bool = True) -> None:
         raise ValueError(f"The model cannot be saved: {error}") from None
 
 
-def load(
-    path: File,
-) -> "MLPClassifier | MLPRegressor":
+def save_whole(model: Any, path: Any) -> None:
+    """Write `model`, which has others as ``members_``, to the file `path`; see its method of this name."""
+    check_is_fitted(model)
+    name = type(model).__name__
+    if ESTIMATORS.get(name) is not type(model):
+        raise TypeError(
+            f"A model file can hold no subclass, whose code it cannot hold; got {type(model).__qualname__}."
+        )
+    try:
+        model._validate_params()
+        params = {
+            name: encode(value, f"parameter {name!r}")
+            for name, value in model.get_params(deep=False).items()
+            # It has moved on since the fit.
+            if not isinstance(value, np.random.RandomState)
+        }
+        members = []
+        for member in model.members_:
+            buffer = io.BytesIO()
+            save(member, buffer)
+            members.append(buffer.getvalue())
+        document = {
+            "writer": f"rustbp {_core.__version__}",
+            "class": name,
+            "params": params,
+            **model._document(),
+        }
+        with _open(path) as file:
+            archive.write(file, document, members)
+    except ValueError as error:
+        raise ValueError(f"The model cannot be saved: {error}") from None
+
+
+def _open(path: Any) -> Any:
+    """A file that is open already, or the one that is to be at a path."""
+    is_open = hasattr(path, "write") and not isinstance(path, os.PathLike)
+    return contextlib.nullcontext(path) if is_open else replacing(os.fsdecode(path))
+
+
+def _load_whole(file: BinaryIO, size: int) -> Any:
+    """The model that `save_whole` wrote."""
+    document, files = archive.read(file, size)
+    kind = whole(document.get("class"))
+    params = document.get("params")
+    if not isinstance(params, dict):
+        raise ValueError("its document is malformed")
+    unknown = set(params) - set(kind._get_param_names())
+    if unknown:
+        raise ValueError(
+            f"{document.get('writer')!s:.100} wrote it with parameters that this version does not have: "
+            f"{', '.join(map(repr, sorted(unknown)))}"
+        )
+    model = kind(**{name: decode(value) for name, value in params.items()})
+    model._validate_params()
+    members = [
+        _load(io.BytesIO(data), len(data), f"Member {number}") for number, data in enumerate(files)
+    ]
+    model._restore(document, members)
+    return model
+
+
+def load(path: File) -> Any:
     """The model that `save` wrote to a file.
 
     Nothing in the file is run, and nothing is unpickled: it can be opened without trust in whoever wrote it. It may
@@ -73,7 +129,7 @@ def load(
 
     Returns
     -------
-    model : MLPClassifier or MLPRegressor
+    model : MLPClassifier, MLPRegressor, TabularMLPClassifier or TabularMLPRegressor
         It predicts bit for bit what the model that was saved did, and `partial_fit` goes on from the same optimizer
         state.
 
@@ -124,6 +180,9 @@ def load(
 def _load(file: BinaryIO, size: int, name: str) -> Any:
     """The model in a file of ``size`` bytes, which messages call ``name``."""
     try:
+        if file.read(4) == archive.START:
+            return _load_whole(file, size)
+        file.seek(0)
         text, arrays = _read(file, size)
         return put_together(json.loads(text, parse_int=integer), arrays)
     except ValueError as error:

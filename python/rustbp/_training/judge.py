@@ -29,6 +29,8 @@ class Judge:
         Weights and biases to keep as long as early stopping has seen no better ones.
     goes_on : bool, default=False
         Whether this is a fit that was cut short: the counts go on too.
+    last_of_ties : bool, default=False
+        Whether the last of several epochs with the best score is kept, or the first.
 
     Attributes
     ----------
@@ -44,8 +46,10 @@ class Judge:
         validates: bool,
         best: Weights | None = None,
         goes_on: bool = False,
+        last_of_ties: bool = False,
     ) -> None:
         self._model = model
+        self._last_of_ties = last_of_ties
         self.best = best
         fresh = first or not hasattr(model, "loss_curve_")
         if not goes_on:
@@ -96,7 +100,8 @@ class Judge:
         if model.early_stopping:
             # A score of NaN compares false both ways: it neither counts as a failure nor becomes the best.
             self._count(not score < model.best_validation_score_ + model.tol)
-        if score > model.best_validation_score_:
+        best = model.best_validation_score_
+        if score > best or (self._last_of_ties and score == best):
             model.best_validation_score_ = score
             if model.early_stopping:
                 self.best = weights()

@@ -95,6 +95,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         "max_levels": [Interval(Integral, 2, None, closed="left")],
     }
 
+    _features: list[tuple[int, Any]]
     left_out_: dict[Any, Any]
     is_categorical_: Any
     n_features_in_: int
@@ -241,8 +242,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             feature = features.fit_numbers(column, name, weights, self.n_bins)
         return feature, "missing" if column.is_missing() else "constant"
 
-    def _encode(self, table: Table) -> Any:
-        order = self._order(table)
+    def _encode(self, table: Table, owner: str | None = None) -> Any:
+        """The rows of a table, encoded; messages speak of ``owner``."""
+        order = self._order(table, owner or type(self).__name__)
         width = sum(feature.width for _, feature in self._features)
         out = np.empty((table.n_rows, width), dtype=np.float32)
         start = 0
@@ -253,10 +255,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             start += feature.width
         return out
 
-    def _order(self, table: Table) -> list[int] | None:
+    def _order(self, table: Table, owner: str) -> list[int] | None:
         """Where in ``table`` each column of `fit` is; None where they have no names."""
         known = getattr(self, "feature_names_in_", None)
-        owner = type(self).__name__
         if len(table.columns) != self.n_features_in_ and (known is None or table.names is None):
             raise ValueError(
                 f"X has {len(table.columns)} features, but {owner} is expecting {self.n_features_in_} features as "
