@@ -21,7 +21,13 @@ def test_the_reference_has_every_public_name():
         re.findall(r"^   ([\w.]+)$", (ROOT / "docs/api/index.rst").read_text(), re.MULTILINE)
     )
     pictures = {f"display.{name}" for name in rustbp.display.__all__}
-    names = {name for name in rustbp.__all__ if name[0] != "_"} - {"display", "inspection"}
+    modules = {"chunks", "display", "inspection", "partitions"}
+    names = {name for name in rustbp.__all__ if name[0] != "_"} - modules
+    names |= {
+        f"{name}.{inside}"
+        for name in ("chunks", "partitions")
+        for inside in getattr(rustbp, name).__all__
+    }
     # A class that a function returns may be listed under its module.
     assert {*names, *pictures} <= {*listed, *(name.rpartition(".")[2] for name in listed)}
 

@@ -32,6 +32,7 @@ TABLES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:X is Dask's DataFrame")
 @pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_columns_keep_their_precision(kind, dtype):

@@ -7,6 +7,7 @@
 - `record_fit`, `TrainingMonitor`: a fit recorded, and watched; `rustbp.display` draws networks and their training.
 - `hidden_activations`, `HiddenActivations`: what hidden neurons put out, by itself or as features in a pipeline.
 - `from_sklearn`, `to_sklearn`, `to_onnx`, `register_onnx_converters`: models from and to elsewhere.
+- `chunks`: rows larger than memory, from files; `partitions`: training over parts that are elsewhere, on any engine.
 - `set_num_threads`, `show_versions`; ``python -m rustbp`` says whether the installation works.
 
 This file imports the public names from all other rooms, some of them when they are used; no other file imports it.
@@ -26,7 +27,7 @@ from rustbp.convert import from_sklearn, to_sklearn
 from rustbp.regressor import MLPRegressor
 
 if TYPE_CHECKING:
-    from rustbp import display
+    from rustbp import chunks, display, partitions
     from rustbp._io.saving import load
     from rustbp._onnx.model import to_onnx
     from rustbp._onnx.pipelines import register_onnx_converters
@@ -59,6 +60,7 @@ __all__ = [
     "__version__",
     "backprop",
     "check_gradients",
+    "chunks",
     "display",
     "find_learning_rate",
     "from_sklearn",
@@ -66,6 +68,7 @@ __all__ = [
     "hidden_activations",
     "input_gradients",
     "load",
+    "partitions",
     "record_fit",
     "register_onnx_converters",
     "set_num_threads",
@@ -98,7 +101,16 @@ _LAZY = {
     "to_onnx": "_onnx.model",
 }
 
-_MODULES = {"display", "gradient_check", "hidden", "history", "inspection", "monitor"}
+_MODULES = {
+    "chunks",
+    "display",
+    "gradient_check",
+    "hidden",
+    "history",
+    "inspection",
+    "monitor",
+    "partitions",
+}
 """Of which `rustbp.display` and its like speak, without an import of their own."""
 _ELSEWHERE = {"save": "To save a model: model.save(path). rustbp.load(path) reads it."}
 """What some look for here."""
@@ -115,7 +127,8 @@ sys.modules["rustbp._optimizer"] = _optimizer
 if not TYPE_CHECKING:  # An editor is to know what is misspelt.
 
     def __getattr__(name: str) -> Any:
-        if name in _MODULES:
+        # Dask is not installed everywhere, and not looked for by who lists names.
+        if name in _MODULES or name == "dask":
             return importlib.import_module(f"rustbp.{name}")
         if name not in _LAZY:
             where = f". {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""

@@ -11,6 +11,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from rustbp._hints import about_rows
+from rustbp._mapped import Mapped, needs_conversion, take, whole
 from rustbp._warn import warn
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -27,7 +28,10 @@ class Rows(NamedTuple):
 
     def take(self, index: Any) -> "Rows":
         weight = None if self.sample_weight is None else self.sample_weight[index]
-        return Rows(self.X[index], self.y[index], weight)
+        return Rows(take(self.X, index), self.y[index], weight)
+
+    def in_memory(self) -> "Rows":
+        return self._replace(X=whole(self.X))
 
     def weighed(self, sample_weight: Any) -> "Rows":
         """The same with other weights, in the dtype of X."""
@@ -38,7 +42,7 @@ class Rows(NamedTuple):
         """The same in ``dtype``, as the core takes them; class indices stay integers."""
         weight = self.sample_weight
         return Rows(
-            rows(self.X, dtype),
+            lazy_rows(self.X, dtype),
             targets(self.y, dtype),
             None if weight is None else contiguous(weight, dtype),
         )
@@ -132,6 +136,13 @@ def biases(name: str, arrays: list[NDArray[Any]], sizes: Sequence[int]) -> list[
                 ) from None
         found.append(array)
     return found
+
+
+def lazy_rows(X: Any, dtype: np.dtype[Any]) -> Any:
+    """As `rows`; but an X that is a file, and would be copied to be converted, is left where it is."""
+    if isinstance(X, Mapped):
+        return X.astype(dtype)
+    return Mapped(X, dtype) if needs_conversion(X) else rows(X, dtype)
 
 
 def rows(X: Any, dtype: np.dtype[Any]) -> Any:

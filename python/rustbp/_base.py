@@ -7,6 +7,7 @@ raises leaves a fitted model as it was, and a prediction in another thread sees 
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -16,16 +17,20 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from rustbp import _arrays, _hints, _hooks, _missing, _summary, convert
+from rustbp import _arrays, _hints, _hooks, _inputs, _missing, convert
 from rustbp._attributes import Attributes
 from rustbp._constraints import CONSTRAINTS, hidden_sizes
 from rustbp._doc_link import DocLinkMixin
-from rustbp._training import epochs, initial_weights, lbfgs, packed, schedule
+from rustbp._fitted import Fitted
+from rustbp._inputs import are_chunks
+from rustbp._training import epochs, initial_weights, lbfgs, packed, schedule, threads
 from rustbp._training.callbacks import CallbackSupportMixin, callbacks_of
+from rustbp._training.mini_batches import MiniBatches
 from rustbp._training.network import check_layers
+from rustbp._training.objective import Objective
 from rustbp._training.unfinished import Unfinished
 from rustbp._training.validation import NOTHING, Given, find_validation
-from rustbp._typing import File, Floats, MatrixLike, fit_context
+from rustbp._typing import ChunksLike, Floats, MatrixLike, fit_context
 
 PROGRESS = (
     *convert.PROGRESS,
@@ -50,7 +55,9 @@ class _Task(NamedTuple):
     unfinished: Unfinished | None
 
 
-class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, BaseEstimator, ABC):
+class BaseMultilayerPerceptron(
+    Attributes, Fitted, CallbackSupportMixin, DocLinkMixin, BaseEstimator, ABC
+):
     """Base of `MLPClassifier` and `MLPRegressor`; not to be used itself."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
@@ -69,7 +76,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
             self.__dict__ = packed.unpack(self.__dict__.copy())
         super().__delattr__(name)
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         names = super().__dir__()
         return [*names, *packed.WEIGHTS] if "_packed" in self.__dict__ else names
 
@@ -130,13 +137,13 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X: MatrixLike,
-        y: ArrayLike,
+        X: MatrixLike | ChunksLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         coefs_init: Sequence[ArrayLike] | None = None,
         intercepts_init: Sequence[ArrayLike] | None = None,
-        X_val: MatrixLike | None = None,
+        X_val: MatrixLike | ChunksLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
@@ -144,10 +151,12 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows. float32 is trained in float32, all else in float64. Sparse rows stay sparse.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or chunks
+            Training rows. float32 is trained in float32, all else in float64. Sparse rows stay sparse. Without `y`,
+            chunks of rows larger than memory: an object with ``len()`` and ``X[i] -> (X, y)`` or ``(X, y,
+            sample_weight)``, such as `rustbp.chunks` makes of files.
 
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Class labels, or a 0/1 matrix of labels, for the classifier, with `soft_targets` distributions over the
             classes; numbers for the regressor.
 
@@ -179,14 +188,13 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
             For data that does not fit together, if `compute` cannot be had, and if training diverged. A model that was
             fitted before stays as it was.
         """
+        given, validation = (coefs_init, intercepts_init), Given(X_val, y_val, sample_weight_val)
+        if y is None and are_chunks(X):
+            from rustbp.chunks.fitting import fit  # not needed where rows are in memory
+
+            return fit(self, X, sample_weight, given=given, validation=validation)
         return self._train(
-            self._copy(),
-            X,
-            y,
-            sample_weight,
-            incremental=False,
-            given=(coefs_init, intercepts_init),
-            validation=Given(X_val, y_val, sample_weight_val),
+            self._copy(), X, y, sample_weight, incremental=False, given=given, validation=validation
         )
 
     def _train(
@@ -204,6 +212,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         from, ``validation`` the rows to be judged on."""
         # A script may have put them into the class.
         _hooks.check_class(type(self))
+        _inputs.check(self, X=X, y=y, X_val=validation.X, y_val=validation.y)
         metadata = {f"{name}_val": value for name, value in validation._asdict().items()}
         metadata["sample_weight"] = sample_weight
         report = callbacks_of(self, None if incremental else (X, y, metadata))
@@ -213,11 +222,12 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         judged_on = find_validation(model, task.scored, (X, y), others, task.unfinished)
         told = {"report": report, "validation": judged_on, "stored": task.stored}
         if model.solver == "lbfgs":
-            reason = lbfgs.train(model, task.rows, **told)
+            objective = Objective(model, task.rows, threads.allowed(model.n_threads))
+            reason = lbfgs.train(model, objective, **told)
             vars(model).pop("_packed", None)
         else:
             told |= {"first": task.first, "incremental": incremental, "unfinished": task.unfinished}
-            reason = epochs.train(model, task.rows, **told)
+            reason = epochs.train(model, partial(MiniBatches, model, task.rows), **told)
         if task.rows.X.dtype != task.stored:
             # Rows in a wider dtype than the weights': compute in theirs, keep the model's.
             model.coefs_, model.intercepts_ = _arrays.layers(
@@ -330,74 +340,6 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
             kept = {name: value for name, value in state.items() if name not in FITTED}
             self.__dict__ = kept | fitted
 
-    def to_sklearn(self) -> Any:
-        """The scikit-learn estimator with these parameters and this fit.
-
-        Returns
-        -------
-        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-            It shares no array with this one, and predicts the same but for the last bits.
-
-        Raises
-        ------
-        ValueError
-            If scikit-learn has no such network: another cost, output or hidden activation, or optimizer.
-        """
-        return convert.to_sklearn(self)
-
-    @property
-    def n_parameters_(self) -> int:
-        """Weights and biases of the fitted network, counted."""
-        return _summary.count(self)
-
-    def summary(self) -> str:
-        """The layers of the fitted network: inputs, neurons, activation, weights and biases of each.
-
-        Returns
-        -------
-        table : str
-            Lines of text, which a notebook or an interpreter shows as they are.
-
-        Raises
-        ------
-        NotFittedError
-            If the model has not been fitted.
-        """
-        check_is_fitted(self)
-        return _summary.summarize(_missing.complete(self._copy()))
-
-    def save(self, path: File, *, optimizer: bool = True) -> None:
-        """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.
-
-        The file is in the safetensors format: the weights, and the optimizer's state, so that `partial_fit` goes on bit
-        for bit; parameters, classes and what else fit has set are in its metadata. Callbacks, metadata routing, and
-        attributes that are not `rustbp`'s own are left out.
-
-        Parameters
-        ----------
-        path : str, bytes, os.PathLike or binary file
-            The file. One that exists is replaced in one step when the new one is safely on the disk; until then, and
-            if anything goes wrong, it stays as it is. To one that is open already the model is just written.
-
-        optimizer : bool, default=True
-            Whether to write the optimizer's state too, of up to twice the size of the weights. Without it
-            `partial_fit` goes on with a new one.
-
-        Raises
-        ------
-        NotFittedError
-            If the model has not been fitted.
-        TypeError
-            For a subclass, and for parameters and classes of a type that the file cannot hold; the message names them.
-        ValueError
-            If a parameter is out of its range, if the weights are not finite, or if the attributes do not fit together.
-        OSError
-            If the file cannot be written.
-        """
-        from rustbp._io import saving  # not needed to fit and predict
-
-        saving.save(self, path, optimizer=optimizer)
-
     def __sklearn_is_fitted__(self) -> bool:
         return "coefs_" in self.__dict__ or "_packed" in self.__dict__
 
@@ -434,7 +376,7 @@ class BaseMultilayerPerceptron(Attributes, CallbackSupportMixin, DocLinkMixin, B
         check_is_fitted(model)
         _missing.complete(model)
         X = _arrays.validated(model, X, dtype="numeric", reset=False)
-        return model, packed.forward(model, _arrays.rows(X, packed.to_dtype_for(model, X)))
+        return model, packed.forward(model, _arrays.lazy_rows(X, packed.to_dtype_for(model, X)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

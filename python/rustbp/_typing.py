@@ -64,6 +64,13 @@ MatrixLike: TypeAlias = ArrayLike | SparseMatrix
 """Rows: an array, a data frame, nested lists, or a sparse matrix."""
 
 
+class ChunksLike(Protocol):
+    """Rows in pieces: each is X and y, or X, y and sample_weight."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
 class Perceptron(Protocol):
     """`MLPClassifier` or `MLPRegressor`."""
 

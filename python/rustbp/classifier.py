@@ -9,7 +9,7 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
-from rustbp import _arrays, _labels, _missing
+from rustbp import _arrays, _inputs, _labels, _missing
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._io.registry import registered
 from rustbp._predictions import ClassPredictions
@@ -369,7 +369,7 @@ class MLPClassifier(ClassPredictions):
         self.max_time = max_time
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = _arrays.validated(self, X, y, multi_output=True, reset=reset)
+        X, y = _inputs.rows_and_targets(self, X, y, reset=reset)
         return X, _labels.encode(self, y, incremental=incremental, reset=reset)
 
     def _training_weight(self, y: Any, sample_weight: Any, *, incremental: bool) -> Any:

@@ -258,7 +258,7 @@ def require_perceptron(model: Any) -> None:
 def in_dtype(model: Any, rows: Rows, dtype: Any) -> Rows:
     """Put the weights of ``model`` and the rows in one dtype."""
     model.coefs_, model.intercepts_ = _arrays.layers(model.coefs_, model.intercepts_, dtype)
-    return rows.in_dtype(dtype)
+    return rows.in_dtype(dtype).in_memory()
 
 
 def norm(array: NDArray[Any]) -> float:

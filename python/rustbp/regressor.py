@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from rustbp import _arrays, _quantiles
+from rustbp import _arrays, _inputs, _quantiles
 from rustbp._base import BaseMultilayerPerceptron
 from rustbp._hints import about_targets
 from rustbp._io.registry import registered
@@ -350,7 +350,7 @@ class MLPRegressor(NumberPredictions):
         self.max_time = max_time
 
     def _encode(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = _arrays.validated(self, X, y, multi_output=True, y_numeric=True, reset=reset)
+        X, y = _inputs.rows_and_targets(self, X, y, reset=reset, y_numeric=True)
         y = _arrays.column(_arrays.dense(y))
         if y.dtype.kind not in "biuf":
             # Not numbers: let NumPy say so, in the words that scikit-learn's users know.

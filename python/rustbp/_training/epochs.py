@@ -7,19 +7,18 @@ what is printed. Each epoch is one call of the core: `mini_batches` gives it, an
 import copy
 import math
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from sklearn.exceptions import ConvergenceWarning
 
-from rustbp._arrays import Rows, layers
+from rustbp._arrays import layers
 from rustbp._training.callbacks import NoCallbacks
 from rustbp._training.judge import Judge
-from rustbp._training.mini_batches import MiniBatches
 from rustbp._training.optimizer import Optimizer
 from rustbp._training.packed import WEIGHTS
 from rustbp._training.schedule import step_sizes
 from rustbp._training.unfinished import Unfinished
-from rustbp._training.validation import Validation
 from rustbp._warn import warn
 
 NON_FINITE = (
@@ -31,16 +30,47 @@ WAY_OUT = " Raise max_iter, or scale X (StandardScaler in a pipeline)."
 """Said behind scikit-learn's words where `max_iter` is reached."""
 
 
+class Batches(Protocol):
+    """What gives epochs: `MiniBatches`, whose docstrings say what each of these is, or what does it elsewhere."""
+
+    n_batches: int
+    rows_seen: int
+    order: Any
+
+    @property
+    def packed(self) -> Any: ...
+    @property
+    def trainer(self) -> Any:
+        """What tells of the weights: ``updates``, ``coefs()``, ``intercepts()``, ``state()``, ``is_finite()``,
+        ``rest()``."""
+
+    def shuffle(self) -> None: ...
+    def epoch(
+        self, step: float, steps: Any = None, seconds: float | None = None
+    ) -> tuple[float, float]: ...
+
+
+class Judges(Protocol):
+    """What epochs are judged on: `Validation`, or what has its rows elsewhere."""
+
+    trained_on: Any
+    held_out: Any
+
+    def judge(self, model: Any, trainer: Any) -> tuple[float, float]:
+        """Score, of which more is better, and mean loss without the penalty, with the weights of ``trainer``."""
+        ...
+
+
 def train(
     model: Any,
-    rows: Rows,
+    batches: Callable[[Any], Batches],
     *,
     first: bool,
     incremental: bool,
     report: NoCallbacks,
-    validation: Validation | None,
-    unfinished: Unfinished | None,
+    validation: Judges | None,
     stored: Any,
+    unfinished: Unfinished | None = None,
 ) -> str:
     """Train ``model`` in place, from its ``coefs_`` and ``intercepts_``, for one epoch if ``incremental``; return why
     it ended, in a few words.
@@ -48,17 +78,17 @@ def train(
     Parameters
     ----------
     model : estimator
-        With weights, packed or in arrays, in the dtype of ``rows``. Its lists and optimizer are replaced, not
+        With weights, packed or in arrays, in the dtype of its rows. Its lists and optimizer are replaced, not
         changed.
-    rows : Rows
-        All rows given to fit.
+    batches : callable
+        Makes what gives the epochs, of the indices of the rows to train on; None: all.
     first : bool
         Whether the curves start anew.
     incremental : bool
         Whether this is ``partial_fit``.
     report : NoCallbacks
         Told where each epoch begins and ends.
-    validation : Validation or None
+    validation : Judges or None
         What each epoch is judged on.
     unfinished : Unfinished or None
         The fit to go on with, of which ``model`` has the rest.
@@ -81,7 +111,7 @@ def train(
             f"_optimizer is of type {type(optimizer).__name__}, and rustbp has its own. Set it to None for a new one; "
             "rustbp.from_sklearn converts that of a fitted scikit-learn model."
         )
-    run = _Epochs(model, rows, first, report, validation, unfinished, stored)
+    run = _Epochs(model, batches, first, report, validation, unfinished, stored)
     run.run(incremental=incremental)
     return run.reason
 
@@ -92,10 +122,10 @@ class _Epochs:
     def __init__(
         self,
         model: Any,
-        rows: Rows,
+        batches: Callable[[Any], Batches],
         first: bool,
         report: NoCallbacks,
-        validation: Validation | None,
+        validation: Judges | None,
         unfinished: Unfinished | None,
         stored: Any,
     ) -> None:
@@ -121,7 +151,7 @@ class _Epochs:
         self.deadline = math.inf
         curve = None if first else getattr(model, "learning_rate_curve_", None)
         model.learning_rate_curve_ = list(curve or ())
-        self.batches = MiniBatches(model, rows, index)
+        self.batches = batches(index)
         self.trainer = self.batches.trainer
 
     def run(self, *, incremental: bool) -> None:

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from rustbp import _core
-from rustbp._arrays import Rows, layers
+from rustbp._arrays import layers
 from rustbp._missing import changed
 from rustbp._training import threads
 from rustbp._training.blas import one_blas_thread
 from rustbp._training.callbacks import NoCallbacks
-from rustbp._training.epochs import NON_FINITE
+from rustbp._training.epochs import NON_FINITE, Judges
 from rustbp._training.objective import Objective, network_of
-from rustbp._training.validation import Validation
 from rustbp._warn import warn
 
 
@@ -25,10 +24,13 @@ class _Stop(Exception):
     """A callback asked to stop, or the time is up. (SciPy honours StopIteration only from 1.11.)"""
 
 
-class _Minimised(Objective):
+class _Minimised:
     """What SciPy calls, which copies the gradient it gets."""
 
     latest: tuple[float, float] | None = None
+
+    def __init__(self, objective: Objective) -> None:
+        self.parts, self.gradient = objective.parts, objective.gradient
 
     def __call__(self, packed: NDArray[Any]) -> tuple[float, NDArray[Any]]:
         first = self.latest is None
@@ -60,7 +62,7 @@ def check(model: Any) -> None:
 
 
 def train(
-    model: Any, rows: Rows, *, report: NoCallbacks, validation: Validation | None, stored: Any
+    model: Any, objective: Objective, *, report: NoCallbacks, validation: Judges | None, stored: Any
 ) -> str:
     """Minimise the loss of all rows, from ``coefs_`` and ``intercepts_`` of ``model``, which is changed in place;
     return why it ended, in a few words.
@@ -76,7 +78,7 @@ def train(
         If the loss or a weight turned non-finite.
     """
     n_threads = threads.allowed(model.n_threads)
-    objective = _Minimised(model, rows, n_threads)
+    minimised = _Minimised(objective)
     if validation is not None:
         model.validation_scores_, model.validation_loss_curve_ = [], []
     deadline = math.inf if model.max_time is None else time.monotonic() + model.max_time
@@ -88,7 +90,7 @@ def train(
     def iteration_ends(packed: NDArray[Any]) -> None:
         nonlocal accepted, parts, n_iter, reason
         # The line search ends at the point it evaluated last.
-        accepted, parts, n_iter = packed, objective.latest, n_iter + 1
+        accepted, parts, n_iter = packed, minimised.latest, n_iter + 1
         if model.verbose:
             # SciPy prints nothing from 1.15 on.
             print(f"Iteration {n_iter}, loss = {model._reported_loss(*parts):.8f}")
@@ -121,7 +123,7 @@ def train(
         report.epoch_begins()
         with one_blas_thread():
             result = scipy.optimize.minimize(
-                objective,
+                minimised,
                 objective.start,
                 method="L-BFGS-B",
                 jac=True,

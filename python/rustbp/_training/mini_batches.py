@@ -1,10 +1,12 @@
 """What gives an epoch: the trainer, the rows that it trains on, their order and the size of a batch."""
 
+import time
 from typing import Any
 
 import numpy as np
 
 from rustbp._arrays import Rows
+from rustbp._mapped import Mapped
 from rustbp._training import packed
 from rustbp._warn import warn
 
@@ -44,7 +46,7 @@ class MiniBatches:
         if index is None and model.shuffle:
             index = np.arange(self.n_rows, dtype=np.int64)
         self.order = index
-        self._batch_size = _batch_size(model.batch_size, self.n_rows)
+        self._batch_size = batch_size_of(model.batch_size, self.n_rows)
         self.n_batches = -(-self.n_rows // self._batch_size)
         self.rows_seen = self.n_rows
         self.packed = packed.begin(model)
@@ -87,12 +89,46 @@ class MiniBatches:
         return self._train(order[first : first + self._batch_size], step)
 
     def _train(self, order: Any, step: float, **options: Any) -> tuple[float, float]:
-        X, y, sample_weight = self._rows
         self.trainer.learning_rate = step
+        if isinstance(self._rows.X, Mapped):
+            return self._train_by_blocks(order, **options)
+        X, y, sample_weight = self._rows
         return self.trainer.epoch(X, y, order, self._batch_size, sample_weight, **options)
 
+    def _train_by_blocks(
+        self, order: Any, *, learning_rates: Any = None, seconds: float | None = None
+    ) -> tuple[float, float]:
+        """The same mini-batches, of which a few at a time are read and converted."""
+        X, y, sample_weight = self._rows
+        deadline = None if seconds is None else time.monotonic() + seconds
+        n_rows = self.n_rows if order is None else len(order)
+        batches = max(1, X.rows_of_block // self._batch_size)
+        seen, sums = 0, np.zeros(2)
+        for number in range(0, -(-n_rows // self._batch_size), batches):
+            part = slice(number * self._batch_size, (number + batches) * self._batch_size)
+            index = part if order is None else order[part]
+            before, length = self.trainer.updates, len(range(n_rows)[part])
+            means = self.trainer.epoch(
+                X[index],
+                y[index],
+                None,
+                self._batch_size,
+                None if sample_weight is None else sample_weight[index],
+                learning_rates=None
+                if learning_rates is None
+                else learning_rates[number : number + batches],
+                seconds=None if deadline is None else deadline - time.monotonic(),
+            )
+            done = min((self.trainer.updates - before) * self._batch_size, length)
+            seen, sums = seen + done, sums + np.multiply(means, done)
+            if done < length or (deadline is not None and time.monotonic() >= deadline):
+                break
+        cost, penalty = sums / seen
+        return float(cost), float(penalty)
 
-def _batch_size(batch_size: Any, n_rows: int) -> int:
+
+def batch_size_of(batch_size: Any, n_rows: int) -> int:
+    """Rows of a mini-batch."""
     if batch_size == "auto":
         return min(200, n_rows)
     if batch_size > n_rows:

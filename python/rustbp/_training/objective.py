@@ -28,7 +28,7 @@ class Objective:
         self.shapes = [array.shape for array in parameters]
         self.start = np.concatenate([array.ravel() for array in parameters])
         self.gradient = np.empty_like(self.start)
-        self._rows = rows
+        self._rows = rows.in_memory()
         self._options: dict[str, Any] = {
             "layer_sizes": [self.shapes[0][0], *map(len, model.intercepts_)],
             "alpha": float(model.alpha),

@@ -98,6 +98,12 @@ class Optimizer:
         vars(new).update(vars(self))
         return new
 
+    def without_state(self) -> "Optimizer":
+        """The same step size and settings, with nothing remembered of the updates."""
+        new = self.__copy__()
+        vars(new).update(state=None, _packed=None, t=0)
+        return new
+
     def __getstate__(self) -> dict[str, Any]:
         # What is packed goes into no pickle.
         return {**vars(self), "state": self.state, "_packed": None}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rustbp import _arrays, _core
+from rustbp._mapped import Mapped
 from rustbp._training import threads
 from rustbp._training.network import dropout_of, functions_of, network_of
 
@@ -49,6 +50,12 @@ class Packed:
     @property
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(self.trainer.dtype)
+
+    @property
+    def n_slots(self) -> int:
+        """Numbers that the optimizer keeps for each parameter."""
+        momentum = self.settings["hyperparameters"].get("momentum", 1) > 0
+        return {"adam": 2, "sgd": int(momentum)}.get(self.settings["optimizer"], 0)
 
     @property
     def weights_are_out(self) -> bool:
@@ -131,6 +138,8 @@ def to_dtype_for(model: Any, X: Any) -> np.dtype[Any]:
 
 def forward(model: Any, X: Any) -> Any:
     """The network's output for rows in the dtype of the weights."""
+    if isinstance(X, Mapped):
+        return np.concatenate([forward(model, X[part]) for part in X.slices()])
     n_threads = threads.allowed(model.n_threads)
     functions = functions_of(model)
     packed = weights_of(vars(model))
@@ -148,19 +157,24 @@ def unpack(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def begin(model: Any) -> Packed:
-    """The weights of ``model`` and the state of its optimizer, to be trained."""
-    optimizer = model._optimizer
-    settings = {
+def settings_of(model: Any) -> dict[str, Any]:
+    """What a trainer of ``model``, with its optimizer, is made with, beside arrays and threads."""
+    return {
         **network_of(model),
         "dropout": dropout_of(model, len(layer_sizes_of(model)) - 2),
         "alpha": float(model.alpha),
         "compute": model.compute,
         "weight_decay": float(model.weight_decay),
         "max_grad_norm": model.max_grad_norm,
-        "optimizer": optimizer.name,
-        "hyperparameters": optimizer.hyperparameters,
+        "optimizer": model._optimizer.name,
+        "hyperparameters": model._optimizer.hyperparameters,
     }
+
+
+def begin(model: Any) -> Packed:
+    """The weights of ``model`` and the state of its optimizer, to be trained."""
+    optimizer = model._optimizer
+    settings = settings_of(model)
     n_threads = threads.allowed(model.n_threads)
     last: Packed | None = vars(model).get("_packed")
     if last is not None and last.settings == settings and optimizer.goes_on_from(last):

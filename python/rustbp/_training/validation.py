@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from rustbp import _core
 from rustbp._arrays import Rows
+from rustbp._mapped import Mapped
 from rustbp._training.unfinished import Unfinished
 
 
@@ -89,10 +90,10 @@ class Validation:
 
     def judge(self, model: Any, trainer: _core.Trainer) -> tuple[float, float]:
         """Score, of which more is better, and mean loss without the penalty, with the weights of ``trainer``."""
-        X, y, sample_weight = self._rows
+        _, y, sample_weight = self._rows
         if sample_weight is not None and not sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        output, cost = trainer.evaluate(X, y, sample_weight)
+        output, cost = _evaluate(trainer, self._rows)
         loss = model._reported_loss(cost, 0.0)
         if model.scoring is None:
             return model._score_output(output, y, sample_weight), loss
@@ -110,6 +111,25 @@ class Validation:
                 f"(scorer={model.scoring!r})"
             )
         return float(score), loss
+
+
+def _evaluate(trainer: _core.Trainer, rows: Rows) -> tuple[Any, float]:
+    """The network's output for the rows, and their mean cost."""
+    X, y, sample_weight = rows
+    if not isinstance(X, Mapped):
+        return trainer.evaluate(X, y, sample_weight)
+    outputs, costs, totals = [], [], []
+    for part in X.slices():
+        weight = None if sample_weight is None else sample_weight[part]
+        total = len(y[part]) if weight is None else float(weight.sum(dtype=np.float64))
+        # Rows without any weight have no mean.
+        output, cost = trainer.evaluate(X[part], y[part], weight if total else None)
+        outputs.append(output)
+        costs.append(cost)
+        totals.append(total)
+    if len(costs) == 1:
+        return outputs[0], costs[0]
+    return np.concatenate(outputs), float(np.average(costs, weights=totals))
 
 
 def find_validation(
