@@ -298,7 +298,7 @@ class Handle:
 
 @pytest.fixture
 def notebook(monkeypatch):
-    """Stands in for a notebook without ipywidgets: the texts that each output had, one after the other."""
+    """Stands in for IPython: the texts that each output had, one after the other."""
     shown = []
 
     def display(line, *, raw, display_id):
@@ -309,12 +309,11 @@ def notebook(monkeypatch):
     module.display = display
     monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", module)
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
     return shown
 
 
-def test_a_notebook_without_widgets(notebook):
-    """One output for each fit, written anew, but not more often than eyes can follow."""
+def test_a_notebook(notebook):
+    """Without widgets: one output for each fit, written anew, but not more often than eyes can follow."""
     console = Console(file=io.StringIO(), force_jupyter=True)
     with TrainingMonitor(console=console):
         network(max_iter=300, tol=0).fit(X, Y)
@@ -323,6 +322,7 @@ def test_a_notebook_without_widgets(notebook):
     assert len(notebook) == 2
     for texts, epochs in zip(notebook, (300, 3), strict=True):
         assert texts[0].startswith("MLPClassifier  epoch 1/")
+        assert texts[0].endswith(" s left")
         assert f"epoch {epochs}/{epochs}" in texts[-1]
         assert texts[-1].endswith(f"(max_iter={epochs} reached)")
     assert len(notebook[0]) < 100

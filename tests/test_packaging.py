@@ -50,7 +50,7 @@ def test_every_package_that_is_imported_is_declared():
                 imported.add(node.module.partition(".")[0])
     extras = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
     declared = {re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"] + extras}
-    packages = {"sklearn": "scikit-learn", "IPython": "ipywidgets"}
+    packages = {"sklearn": "scikit-learn", "IPython": "ipython"}
     others = imported - set(sys.stdlib_module_names)
     # These are imported only for a table that they made, or a picture of one: whoever has it, has them.
     others -= {"pandas", "polars", "pyarrow"}

@@ -10,7 +10,7 @@ _DEPENDENCIES = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl")
 _OPTIONAL = (
     "matplotlib",
     "rich",
-    "ipywidgets",
+    "ipython",
     "onnx",
     "skl2onnx",
     "onnxruntime",

@@ -1,5 +1,6 @@
 """A progress bar for training, in terminals and notebooks."""
 
+import html
 import importlib.util
 import os
 import threading
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from rustbp._training.callbacks import watching
 
 _REDRAWN = 0.1
-"""Seconds from one drawing to the next in a notebook without widgets."""
+"""Seconds from one drawing to the next in a notebook."""
 
 
 class _Shown(NamedTuple):
@@ -39,9 +40,9 @@ class _Shown(NamedTuple):
 class TrainingMonitor:
     """Shows each epoch of training: a bar with loss, score and seconds, or plain lines where there is no terminal.
 
-    A notebook has a bar with ipywidgets, and without them one line that is written anew. What remains of a fit is a
-    line that says how many epochs it had, its last loss and score, and why it ended. In a search by scikit-learn 1.9
-    and newer, such as ``GridSearchCV``, lines say which of its fits they are of: ``3/12``.
+    In a notebook there is a bar too, which needs no widgets. What remains of a fit is a line that says how many epochs
+    it had, its last loss and score, and why it ended. In a search by scikit-learn 1.9 and newer, such as
+    ``GridSearchCV``, lines say which of its fits they are of: ``3/12``.
 
     There are two ways to turn it on.
 
@@ -235,9 +236,7 @@ def _display(console: Any, *, lines: bool) -> Any:
     if lines or console.is_dumb_terminal:
         return _Lines(console)
     if console.is_jupyter:
-        # Without ipywidgets rich would show nothing until the end.
-        has_widgets = importlib.util.find_spec("ipywidgets") is not None
-        return _Bars(console) if has_widgets else _Notebook()
+        return _Notebook()
     return _Bars(console) if console.is_terminal else _Lines(console)
 
 
@@ -262,27 +261,37 @@ class _Lines:
 
 
 class _Notebook:
-    """A line for each fit, written anew after its epochs, where there are no widgets."""
+    """A bar and a line for each fit, written anew after its epochs, by what every notebook has.
+
+    rich's bar is a widget there, which swallows lines that are printed while it is drawn.
+    """
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def show(self, fit: _Fit) -> None:
         if fit.task is None or time.perf_counter() >= self._next:
-            self._write(fit)
+            shown = fit.shown()
+            left, bar = "", ""
+            if shown.most is not None:
+                seconds = shown.seconds / shown.epoch * (shown.most - shown.epoch)
+                left = f"  {seconds:.0f} s left"
+                bar = f'<progress value="{shown.epoch}" max="{shown.most}"></progress> '
+            self._write(fit, shown.line() + left, bar)
+            self._next = time.perf_counter() + _REDRAWN
 
     def end(self, fit: _Fit, *, say: bool) -> None:
-        self._write(fit)
+        self._write(fit, fit.shown().line())
 
-    def _write(self, fit: _Fit) -> None:
+    def _write(self, fit: _Fit, line: str, bar: str = "") -> None:
         from IPython.display import display
 
-        line = {"text/plain": fit.shown().line()}
+        shown = f'{bar}<span style="white-space: pre-wrap">{html.escape(line)}</span>'
+        data = {"text/plain": line, "text/html": shown}
         if fit.task is None:
-            fit.task = display(line, raw=True, display_id=True)
+            fit.task = display(data, raw=True, display_id=True)
         else:
-            fit.task.update(line, raw=True)
-        self._next = time.perf_counter() + _REDRAWN
+            fit.task.update(data, raw=True)
 
     def stop(self) -> None: ...
 
@@ -301,7 +310,6 @@ class _Bars:
 
         self.progress = Progress(
             TextColumn("{task.description}", markup=False),
-            # Short, so that a cell of a notebook has room for what follows.
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}", markup=False),
@@ -309,9 +317,6 @@ class _Bars:
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
-            # A notebook shows what is printed, and in red what is warned of, by itself.
-            redirect_stdout=not console.is_jupyter,
-            redirect_stderr=not console.is_jupyter,
         )
         self.progress.start()
 
