@@ -4,7 +4,8 @@ What follows from the weights is filled in; of the rest an AttributeError says w
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -63,8 +64,14 @@ def where_from(name: str) -> str | None:
 
 def default_of(kind: type, name: str) -> Any:
     """The default of a constructor's parameter; ``inspect.Parameter.empty`` where there is none."""
-    parameter = inspect.signature(kind).parameters.get(name)
+    parameter = _parameters(kind).get(name)
     return inspect.Parameter.empty if parameter is None else parameter.default
+
+
+# A fit asks for several attributes that need not be there, and to read a signature takes longer than a small epoch.
+@lru_cache(maxsize=64)
+def _parameters(kind: type) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(kind).parameters
 
 
 def changed(model: Any, names: Iterable[str]) -> list[str]:
