@@ -46,6 +46,9 @@ pub mod predict;
 pub mod predict_few;
 pub mod training;
 
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod guard_pages;
+
 #[cfg(feature = "python")]
 #[deny(clippy::indexing_slicing)]
 mod python;

@@ -19,8 +19,9 @@ const ROWS_AT_ONCE: usize = 96;
 /// Fewer, down to this, where they take more than some fifty milliseconds: nobody is asked in between whether to stop.
 const FEWEST_ROWS_AT_ONCE: usize = 16;
 const MAX_WORK_AT_ONCE: usize = 1 << 32;
-/// Multiplications that are worth a second thread: starting it takes some thirty microseconds.
-const WORK_PER_THREAD: usize = 1 << 22;
+/// Bytes of the numbers multiplied in [`work_per_row`] that are worth a second thread: a third of a millisecond, which starting
+/// one and waking it on a virtual machine can take.
+const WORK_PER_THREAD: usize = 1 << 28;
 
 /// What one thread does.
 struct Part<'a, T, S> {
@@ -51,7 +52,8 @@ pub fn predict<T: Real>(
     let isa = Isa::best();
     // Of a sparse X it is known without a look how few its numbers are.
     let of_x = matches!(x, Input::Sparse(_)).then(|| x.layout(network, rows, isa));
-    let useful = work_per_row(network, of_x.as_slice()).saturating_mul(rows) / WORK_PER_THREAD;
+    let work = work_per_row(network, of_x.as_slice()).saturating_mul(rows);
+    let useful = work.saturating_mul(size_of::<T>()) / WORK_PER_THREAD;
     let threads = threads.min(useful).clamp(1, MAX_THREADS);
     let at_once = ROWS_AT_ONCE.min(rows.div_ceil(threads));
     let all = Rows::Range { first: 0, len: rows };

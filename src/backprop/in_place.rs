@@ -15,12 +15,14 @@ use crate::backprop::workspace::Workspace;
 use crate::linalg::dense::Layer;
 use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{Aligned, Panels, WIDTH, panel_cols};
+use crate::linalg::memory::prefetch::prefetch_slice;
 use crate::linalg::zeros::entries::Entries;
-use crate::linalg::zeros::sparse::Sparse;
 use crate::network::{Activation, Network};
 
 /// What is packed at a time is to stay in the L2 cache.
 const PACKED_AT_ONCE: usize = 256 << 10;
+/// How far ahead the weights that entries name are asked for.
+const ENTRIES_AHEAD: usize = 8;
 
 /// Weights and biases of all layers as arrays in C order, or with whatever strides.
 #[derive(Clone, Copy)]
@@ -88,20 +90,27 @@ impl<T: Real> Kernel<T> for OfEntries<'_, '_, T> {
             let first = panel * WIDTH;
             ndarray::s![first..first + panel_cols(intercepts.len(), panel)]
         };
+        let first = panels.start * WIDTH;
+        let last = intercepts.len().min(panels.end * WIDTH);
         for row in 0..x.rows() {
             for panel in panels.clone() {
                 let biases = intercepts.slice(neurons(panel));
                 let z = &mut out.panel_mut(panel)[row * WIDTH..][..biases.len()];
                 z.iter_mut().zip(biases).for_each(|(z, &b)| *z = b);
             }
-            for part in 0..x.parts_of_rows() {
-                for (column, value) in x.in_row(row, part) {
-                    let w = coefs.row(column);
-                    for panel in panels.clone() {
-                        let w = w.slice(neurons(panel));
-                        let z = &mut out.panel_mut(panel)[row * WIDTH..][..w.len()];
-                        add_multiple::<V>(value, w, z);
-                    }
+            let (own, following) = x.from_row(row);
+            let ahead = own.iter().chain(following).skip(ENTRIES_AHEAD);
+            let mut ahead = ahead.filter_map(|e| coefs.row(e.at as usize).to_slice());
+            for entry in own {
+                // They stand far from one another: many are asked for at once.
+                if let Some(w) = ahead.next() {
+                    prefetch_slice(&w[first..last]);
+                }
+                let w = coefs.row(entry.at as usize);
+                for panel in panels.clone() {
+                    let w = w.slice(neurons(panel));
+                    let z = &mut out.panel_mut(panel)[row * WIDTH..][..w.len()];
+                    add_multiple::<V>(entry.value, w, z);
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::linalg::dense::Layer;
 use crate::linalg::kernels::Real;
 use crate::linalg::memory::panels::{Aligned, WIDTH, panel_cols, panel_count};
+use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
 use crate::network::shape::Network;
 
 impl Network {
@@ -55,10 +56,14 @@ impl Network {
         to: &mut [T],
     ) {
         let stride = (coefs.nrows() + 1) * WIDTH;
+        let ahead = coefs.strides()[0].wrapping_mul(ROWS_AHEAD as isize);
         for (row, values) in coefs.rows().into_iter().chain([intercepts]).enumerate() {
             for (i, panel) in panels.clone().enumerate() {
                 let to = &mut to[i * stride + row * WIDTH..][..WIDTH];
                 let first = panel * WIDTH;
+                let below = values.as_ptr().wrapping_add(first).wrapping_offset(ahead);
+                prefetch(below);
+                prefetch(below.wrapping_add(WIDTH - 1));
                 // Whole lines are moved by registers instead of calls.
                 let line =
                     values.to_slice().and_then(|values| values[first..].first_chunk::<WIDTH>());

@@ -71,7 +71,8 @@ pub fn panel_cols(cols: usize, panel: usize) -> usize {
 impl<T: Copy + Default> Panels<T> {
     /// Zeros, or None where memory is refused.
     pub fn zeros(capacity: usize, cols: usize) -> Option<Self> {
-        let stride = capacity | 1;
+        // No rows take no memory, however many columns there are.
+        let stride = if capacity == 0 { 0 } else { capacity | 1 };
         let data = Aligned::zeros(stride.checked_mul(panel_count(cols))?)?;
         Some(Self { rows: capacity, cols, stride, data })
     }

@@ -92,6 +92,12 @@ impl<T: Real> Entries<T> {
         self.cols.div_ceil(self.chunk)
     }
 
+    /// The entries of a row, and after them those of the rows that follow: their columns are known in advance.
+    pub fn from_row(&self, row: usize) -> (&[Entry<T>], &[Entry<T>]) {
+        let starts = [row, row + 1].map(|row| self.by_row.starts[row * self.chunks()]);
+        self.by_row.entries[starts[0]..].split_at(starts[1] - starts[0])
+    }
+
     /// Forget all rows.
     pub fn clear(&mut self) {
         self.rows = 0;
