@@ -1,7 +1,7 @@
 """The classifier of tables."""
 
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,8 +62,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Share of each target that is spread evenly over the classes in training: a tenth makes log losses smaller by an
         eighth, where the best epoch is chosen by accuracy. Not used with ``scoring='neg_log_loss'``.
 
-    n_bins : int, default=8
+    n_bins : int or 'auto', default='auto'
         Inputs of the piecewise linear encoding of each number, which helps small nets with thresholds; 0 for none.
+        'auto': 8, and down to 2 with many columns of numbers, see `TabularEncoder`.
 
     categorical_features : 'from_dtype', array-like of bool, int or str, or None, default='from_dtype'
         Which columns are categories: a mask, positions, or names. 'from_dtype': those whose dtype says so, and text.
@@ -164,7 +165,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         dropout: float = 0.15,
         weight_decay: float = 0.02,
         label_smoothing: float = 0.1,
-        n_bins: int = 8,
+        n_bins: int | Literal["auto"] = "auto",
         categorical_features: Any = "from_dtype",
         class_weight: ClassWeight = None,
         scoring: Scoring = None,

@@ -1,7 +1,7 @@
 """The encoder: from a table as it comes to the inputs of a net."""
 
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,10 @@ from rustbp.tabular.columns import Column, Table
 
 IDENTIFIER = 20
 """A column of categories is taken for an identifier if it has more levels than this and than half as many as rows."""
+
+MOST_BINS, LEAST_BINS, BINS_TOGETHER = 8, 2, 160
+"""Of ``n_bins='auto'``. With more columns, the bins of all of them would be most of what a net sees: on four tables of
+33 to 57 numbers, 2 to 4 bins made fewer errors than 8, in two thirds of the time."""
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
@@ -33,9 +37,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         category, polars' Categorical and Enum, Arrow's dictionary) and those of text. None: none. What is no category
         is a number, and text has to read as one.
 
-    n_bins : int, default=8
+    n_bins : int or 'auto', default=8
         Inputs of the piecewise linear encoding of a number; 0 for none. Columns of up to three different
-        numbers have none.
+        numbers have none. 'auto': 8, and less with more than 20 columns of numbers, so that all together have about
+        160 of them, but at least 2 each.
 
     max_levels : int, default=255
         Levels of a category that have an input; if there are more, the most frequent ones. The others are treated
@@ -91,7 +96,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
-        "n_bins": [Interval(Integral, 0, None, closed="left")],
+        "n_bins": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "max_levels": [Interval(Integral, 2, None, closed="left")],
     }
 
@@ -102,10 +107,14 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     feature_names_in_: NDArray[np.object_]
 
     def __init__(
-        self, categorical_features: Any = "from_dtype", *, n_bins: int = 8, max_levels: int = 255
+        self,
+        categorical_features: Any = "from_dtype",
+        *,
+        n_bins: int | Literal["auto"] = 8,
+        max_levels: int = 255,
     ) -> None:
         self.categorical_features: Any = categorical_features
-        self.n_bins = n_bins
+        self.n_bins: int | Literal["auto"] = n_bins
         self.max_levels = max_levels
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -209,9 +218,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             weights = weights[rows]
         names = table.names or range(len(table.columns))
+        n_bins = self._bins_of_each(table, categorical, rows)
         for at, (name, column) in enumerate(zip(names, table.columns, strict=True)):
             used = column if rows is None else column.take(rows)
-            feature, reason = self._feature(used, name, weights, categorical[at])
+            feature, reason = self._feature(used, name, weights, categorical[at], n_bins)
             if feature is None:
                 left_out[name] = reason
             else:
@@ -225,7 +235,20 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             self.feature_names_in_ = np.array(table.names, dtype=object)
         return self
 
-    def _feature(self, column: Column, name: Any, weights: Any, categorical: bool) -> Any:
+    def _bins_of_each(self, table: Table, categorical: Any, rows: Any) -> int:
+        """Bins of each number, as the parameter says."""
+        if not isinstance(self.n_bins, str):
+            return int(self.n_bins)
+        count = 0
+        for column, is_category in zip(table.columns, categorical, strict=True):
+            if not is_category and column.numbers is not None:
+                numbers = column.numbers if rows is None else column.numbers[rows]
+                count += features.has_bins(numbers)
+        return max(LEAST_BINS, min(MOST_BINS, BINS_TOGETHER // max(count, 1)))
+
+    def _feature(
+        self, column: Column, name: Any, weights: Any, categorical: bool, n_bins: int
+    ) -> Any:
         """The feature of a column, or None and why there is none."""
         counts: dict[Any, int] = {}
         if categorical:
@@ -239,7 +262,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 return None, "identifier"
             feature = features.fit_levels(counts, self.max_levels)
         else:
-            feature = features.fit_numbers(column, name, weights, self.n_bins)
+            feature = features.fit_numbers(column, name, weights, n_bins)
         return feature, "missing" if column.is_missing() else "constant"
 
     def _encode(self, table: Table, owner: str | None = None) -> Any:

@@ -6,7 +6,7 @@ as it was.
 
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,7 +54,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "n_bins": [Interval(Integral, 0, None, closed="left")],
+        "n_bins": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "scoring": [None, StrOptions({"loss", *get_scorer_names()}), callable],
         "n_threads": [None, Interval(Integral, 1, None, closed="left")],
@@ -70,7 +70,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
     learning_rate_init: float
     dropout: float
     weight_decay: float
-    n_bins: int
+    n_bins: int | Literal["auto"]
     categorical_features: Any
     scoring: Any
     n_threads: int | None

@@ -18,6 +18,9 @@ CLIP = 3.0
 """Where the smooth clip levels off: Holzmüller et al. (2024), section 3."""
 
 
+MOST_WITHOUT_BINS = 3
+"""Different numbers of a column that need no bins: a scale is enough for them."""
+
 LEAST = 1e-300
 """A spread to divide by where it is smaller: no quotient of zeros."""
 
@@ -67,6 +70,11 @@ def centre_and_spread(found: Distribution) -> tuple[float, float]:
     return median, distances.quantiles(0.5)[0]
 
 
+def has_bins(numbers: Floats) -> bool:
+    """Whether a column has enough different numbers for bins."""
+    return len(np.unique(numbers[~np.isnan(numbers)])) > MOST_WITHOUT_BINS
+
+
 def bin_edges(found: Distribution, n_bins: int) -> Floats:
     """Edges of at most ``n_bins`` bins with about as many rows in each.
 
@@ -74,7 +82,7 @@ def bin_edges(found: Distribution, n_bins: int) -> Floats:
     left.
     """
     values = found.values
-    if n_bins == 0 or len(values) <= 3:
+    if n_bins == 0 or len(values) <= MOST_WITHOUT_BINS:
         return np.empty(0)
     levels = np.arange(n_bins + 1) / n_bins
     edges = np.unique(found.quantiles(*levels))

@@ -64,8 +64,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     weight_decay : float, default=0.02
         Decoupled weight decay of the weights. For half of the updates it is this, and then falls to 0 along a cosine.
 
-    n_bins : int, default=8
+    n_bins : int or 'auto', default='auto'
         Inputs of the piecewise linear encoding of each number, which helps small nets with thresholds; 0 for none.
+        'auto': 8, and down to 2 with many columns of numbers, see `TabularEncoder`.
 
     categorical_features : 'from_dtype', array-like of bool, int or str, or None, default='from_dtype'
         Which columns are categories: a mask, positions, or names. 'from_dtype': those whose dtype says so, and text.
@@ -166,7 +167,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         learning_rate_init: float = 0.07,
         dropout: float = 0.0,
         weight_decay: float = 0.02,
-        n_bins: int = 8,
+        n_bins: int | Literal["auto"] = "auto",
         categorical_features: Any = "from_dtype",
         scoring: Scoring = None,
         n_threads: int | None = None,
