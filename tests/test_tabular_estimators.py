@@ -23,6 +23,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import rustbp
 from rustbp import TabularMLPClassifier, TabularMLPRegressor
 from rustbp.tabular import classifier, folds, recipe, regressor
+from rustbp.tabular.member import Member
 
 sys.path.append(str(Path(__file__).parent))
 from tabular_data import LABELS, NUMBERS, QUICK, TABLE, fitted, frame, outputs
@@ -281,6 +282,26 @@ def test_a_fit_ends_after_its_time():
         model = fitted(max_time=1e-9, n_threads=1)
     assert [member.n_iter_ for member in model.members_] == [1, 1]
     assert model.predict(TABLE).shape == (200,)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupted_fit_keeps_what_it_has(monkeypatch, n_threads):
+    """Ctrl-C, as the core raises it, in the third epoch of the second member; in the first one there is nothing yet."""
+    whole, at = Member.epoch, 3
+
+    def epoch(member, seconds=None):
+        if member.epochs_done == at - 1:
+            raise KeyboardInterrupt
+        whole(member, seconds)
+
+    monkeypatch.setattr(Member, "epoch", epoch)
+    with pytest.warns(UserWarning, match="interrupted by user"):
+        model = fitted(n_threads=n_threads)
+    assert all(1 <= member.n_iter_ <= 2 for member in model.members_)
+    before, at = model.predict_proba(TABLE), 1
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(TABLE, LABELS)
+    assert_array_equal(model.predict_proba(TABLE), before)
 
 
 # ---- numbers and intervals ----
