@@ -47,9 +47,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     batch_size : int, default=256
         Rows of a mini-batch.
 
-    learning_rate_init : float, default=0.04
+    learning_rate_init : float, default=0.06
         Largest step size of Adam, which `coslog4` multiplies: four cycles from 0 to 1 and back, each twice as long as
-        the one before. The weights of a layer with d inputs take 1 / sqrt(d) of it, biases a tenth. It is RealMLP's.
+        the one before. The weights of a layer with d inputs take 1 / sqrt(d) of it, biases a tenth. RealMLP's is 0.04;
+        0.06 made 1 % fewer errors.
 
     dropout : float, default=0.15
         Share of the neurons of each hidden layer that an update does without. It is RealMLP's; letting it fade, as
@@ -161,7 +162,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         *,
         n_epochs: int = 64,
         batch_size: int = 256,
-        learning_rate_init: float = 0.04,
+        learning_rate_init: float = 0.06,
         dropout: float = 0.15,
         weight_decay: float = 0.02,
         label_smoothing: float = 0.1,
