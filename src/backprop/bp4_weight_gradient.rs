@@ -5,13 +5,13 @@ use std::ops::Range;
 use crate::backprop::inputs::Inputs;
 use crate::backprop::workspace::Workspace;
 use crate::linalg::dense;
-use crate::linalg::kernels::{Real, Vector};
+use crate::linalg::kernels::{Operands, Real, Vector};
 use crate::linalg::memory::panels::WIDTH;
 use crate::linalg::zeros::sparse;
 use crate::network::Block;
 
-/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces. Up to `PANELS` panels of neurons are taken
-/// at once; lists of what is not zero take more than one.
+/// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces, for the block of each of `panels`: up to `PANELS`
+/// panels of neurons, as [`Workspace::at_once`] says.
 #[inline(always)]
 pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
     block: &Block,
@@ -34,9 +34,11 @@ pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
             }
             // All numbers are there too.
             _ => {
+                let rows = delta.rows().div_ceil(V::Operands::TERMS);
+                let cols = delta.cols().min(panels.end * WIDTH) - panels.start * WIDTH;
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
-                let delta = w.delta_terms::<V>(block.layer - 1, block.panel);
-                dense::outer::<V>(a, delta, block.rows, block.cols, resume, gradient);
+                let delta = w.delta_terms::<V>(block.layer - 1, panels.start);
+                dense::outer::<V>(a, delta, rows, block.rows, cols, resume, gradient);
             }
         }
     }

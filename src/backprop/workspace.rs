@@ -6,11 +6,14 @@ use crate::data::{Input, Layout};
 use crate::error::Error;
 use crate::linalg::dense::Scratch;
 use crate::linalg::dense::bfloat16::Kept;
+use crate::linalg::dense::blocks;
+use crate::linalg::dense::outer::is_narrow;
+use crate::linalg::dense::tile::panels_of_tile;
 use crate::linalg::kernels::{Isa, Lane, Operands, Real, Vector};
-use crate::linalg::memory::panels::{Aligned, Panels, WIDTH, panel_count};
+use crate::linalg::memory::panels::{Aligned, Panels, View, WIDTH, panel_cols, panel_count};
 use crate::linalg::zeros::columns::InColumns;
 use crate::linalg::zeros::sparse;
-use crate::network::Network;
+use crate::network::{AtOnce, Network};
 
 /// What one thread computes for its rows of a batch.
 pub struct Workspace<T> {
@@ -124,15 +127,23 @@ impl<T: Real> Workspace<T> {
         }
     }
 
-    /// A panel of `a[i]` as BP4 multiplies it.
+    /// `a[i]` from a panel on as BP4 multiplies it.
     #[inline(always)]
-    pub(super) fn a_terms<V: Vector<Scalar = T>>(&self, i: usize, panel: usize) -> &[Lane<V>] {
+    pub(super) fn a_terms<V: Vector<Scalar = T>>(
+        &self,
+        i: usize,
+        panel: usize,
+    ) -> View<'_, Lane<V>> {
         V::Operands::kept(&self.a[i], self.kept_a.get(i), panel)
     }
 
-    /// A panel of `delta[i]` as BP4 multiplies it.
+    /// `delta[i]` from a panel on as BP4 multiplies it.
     #[inline(always)]
-    pub(super) fn delta_terms<V: Vector<Scalar = T>>(&self, i: usize, panel: usize) -> &[Lane<V>] {
+    pub(super) fn delta_terms<V: Vector<Scalar = T>>(
+        &self,
+        i: usize,
+        panel: usize,
+    ) -> View<'_, Lane<V>> {
         V::Operands::kept(&self.delta[i], self.kept_delta.get(i), panel)
     }
 
@@ -155,14 +166,28 @@ impl<T: Real> Workspace<T> {
         self.zeros.iter().any(|zeros| matches!(zeros, Zeros::Entries(_) | Zeros::Masks(_)))
     }
 
-    /// Panels of neurons of layer `layer` whose part in BP4 [`weight_gradient`](super::weight_gradient) should do at once.
+    /// What [`weight_gradient`](super::weight_gradient) should do at once of layer `layer`, for a batch of so many rows.
     #[inline(always)]
-    pub fn panels_at_once<V: Vector<Scalar = T>>(&self, layer: usize) -> usize {
-        match self.inputs(layer) {
-            Inputs::Panels(_) | Inputs::Columns(_) => 1,
+    pub fn at_once<V: Vector<Scalar = T>>(&self, layer: usize, rows: usize) -> AtOnce {
+        let lists = match self.inputs(layer) {
+            Inputs::Panels(_) => {
+                let rows = rows.div_ceil(V::Operands::TERMS);
+                let last = panel_cols(
+                    self.delta[layer - 1].cols(),
+                    self.delta[layer - 1].panel_count() - 1,
+                );
+                return AtOnce {
+                    panels: panels_of_tile::<V>(),
+                    group: blocks::panels_of_delta::<V>(rows),
+                    blocks: blocks::panels_of_a::<V>(rows),
+                    last_alone: is_narrow(last, rows),
+                };
+            }
+            Inputs::Columns(_) => 1,
             Inputs::Entries(a) => sparse::panels_of_delta::<V>(a),
             Inputs::Masked(a) => sparse::panels_of_delta::<V>(a),
-        }
+        };
+        AtOnce { panels: lists, ..AtOnce::default() }
     }
 
     /// Cost of each row of the last pass.

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use crate::linalg::dense::blocks::parts;
 use crate::linalg::memory::panels::{WIDTH, panel_cols, panel_count};
 use crate::network::shape::Network;
 
@@ -28,6 +29,26 @@ impl Block {
     }
 }
 
+/// How many blocks of a layer are taken at once, where all of a panel is to be gone through.
+#[derive(Clone, Copy)]
+pub struct AtOnce {
+    /// Panels in a [`Band`].
+    pub panels: usize,
+    /// Panels whose blocks of some inputs are gone through before those of other inputs; at least as many.
+    pub group: usize,
+    /// How many blocks of each panel these are.
+    pub blocks: usize,
+    /// Whether the last panel of the layer is a band by itself.
+    pub last_alone: bool,
+}
+
+impl Default for AtOnce {
+    /// Block after block, in the order of memory.
+    fn default() -> Self {
+        Self { panels: 1, group: 0, blocks: usize::MAX, last_alone: false }
+    }
+}
+
 /// The same rows of a few adjacent panels: blocks with the same inputs.
 #[derive(Clone, Debug)]
 pub struct Band {
@@ -49,19 +70,26 @@ impl Network {
 
     /// Some of the blocks, in the order of memory.
     pub fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = Block> {
-        self.bands(range, |_| 1).map(|band| self.block_of(&band, band.panels.start))
+        self.bands(range, |_| AtOnce::default()).map(|band| self.block_of(&band, band.panels.start))
     }
 
-    /// Some of the blocks; those of layer l in bands of up to `panels_at_once(l)` panels where all of a panel is among
-    /// them.
-    pub fn bands<F: Fn(usize) -> usize>(
-        &self,
-        range: Range<usize>,
-        panels_at_once: F,
-    ) -> Bands<'_, F> {
+    /// Some of the blocks; those of layer l in bands as `at_once(l)` says where all of a panel is among them.
+    pub fn bands<F: Fn(usize) -> AtOnce>(&self, range: Range<usize>, at_once: F) -> Bands<'_, F> {
         let end = range.end.min(self.block_count());
-        let (layer, panels, rows) = (1, 0..0, 0..0);
-        Bands { network: self, next: range.start, end, panels_at_once, layer, panels, rows }
+        let none = || 0..0;
+        Bands {
+            network: self,
+            next: range.start,
+            end,
+            at_once,
+            layer: 1,
+            now: AtOnce::default(),
+            group: none(),
+            group_rows: none(),
+            chunk: none(),
+            panels: none(),
+            rows: none(),
+        }
     }
 
     /// The block of a band in one of its panels.
@@ -86,34 +114,59 @@ impl Network {
 /// See [`Network::bands`].
 pub struct Bands<'a, F> {
     network: &'a Network,
-    /// The number of the block after the panels at hand.
+    /// The number of the block after the group at hand.
     next: usize,
     end: usize,
-    panels_at_once: F,
-    /// The panels at hand, and which of their blocks are left.
+    at_once: F,
     layer: usize,
+    now: AtOnce,
+    /// The group of panels at hand, and which of their blocks are gone through.
+    group: Range<usize>,
+    group_rows: Range<usize>,
+    /// Those of some inputs, for all panels of the group ...
+    chunk: Range<usize>,
+    /// ... of which these panels are at hand, and these of their blocks are left.
     panels: Range<usize>,
     rows: Range<usize>,
 }
 
-impl<F: Fn(usize) -> usize> Iterator for Bands<'_, F> {
+impl<F: Fn(usize) -> AtOnce> Iterator for Bands<'_, F> {
     type Item = Band;
 
     #[inline]
     fn next(&mut self) -> Option<Band> {
-        if self.rows.is_empty() {
-            if self.next >= self.end {
-                return None;
-            }
-            self.next_panels();
+        if self.rows.is_empty() && !self.next_panels() {
+            return None;
         }
         let block = self.rows.next()?;
         Some(Band { layer: self.layer, panels: self.panels.clone(), block })
     }
 }
 
-impl<F: Fn(usize) -> usize> Bands<'_, F> {
-    fn next_panels(&mut self) {
+impl<F: Fn(usize) -> AtOnce> Bands<'_, F> {
+    /// Go on to the next panels of the group, the next inputs, or the next group, if there is one.
+    fn next_panels(&mut self) -> bool {
+        if self.panels.end == self.group.end {
+            if self.chunk.end == self.group_rows.end && !self.next_group() {
+                return false;
+            }
+            let AtOnce { blocks, .. } = self.now;
+            let end = self.chunk.end.saturating_add(blocks).min(self.group_rows.end);
+            self.chunk = self.chunk.end..end;
+            self.panels = self.group.start..self.group.start;
+        }
+        let end = self.group.end.min(self.panels.end + self.now.panels);
+        let last = panel_count(self.network.sizes[self.layer]) - 1;
+        let splits = self.now.last_alone && end == last + 1 && self.panels.end < last;
+        self.panels = self.panels.end..end - usize::from(splits);
+        self.rows = self.chunk.clone();
+        true
+    }
+
+    fn next_group(&mut self) -> bool {
+        if self.next >= self.end {
+            return false;
+        }
         let first_blocks = &self.network.first_blocks;
         self.layer = first_blocks.partition_point(|&first| first <= self.next);
         let in_layer = self.next - first_blocks[self.layer - 1];
@@ -121,12 +174,16 @@ impl<F: Fn(usize) -> usize> Bands<'_, F> {
         let per_panel = self.network.blocks_per_panel(self.layer);
         let (panel, row) = (in_layer / per_panel, in_layer % per_panel);
         let whole = if row == 0 { left / per_panel } else { 0 };
+        self.now = (self.at_once)(self.layer);
         // As few groups as possible, of nearly the same size.
-        let groups = whole.div_ceil((self.panels_at_once)(self.layer));
-        let panels = if whole > 0 { whole.div_ceil(groups) } else { 1 };
-        self.panels = panel..panel + panels;
-        self.rows = row..per_panel.min(row + left);
-        self.next += panels * self.rows.len();
+        let AtOnce { panels, group, .. } = self.now;
+        let (most, unit) = if group > panels { (group, panels) } else { (panels, 1) };
+        let panels = parts(0..whole, most, unit).next().map_or(1, |first| first.len());
+        self.group = panel..panel + panels;
+        self.group_rows = row..per_panel.min(row + left);
+        self.chunk = row..row;
+        self.next += panels * self.group_rows.len();
+        true
     }
 }
 
@@ -150,10 +207,13 @@ mod tests {
             for (start, end) in [(1, all.len() - 1), (0, all.len()), (all.len() / 3, all.len())] {
                 let some: Vec<_> = network.blocks(start..end).collect();
                 assert_eq!(some, all[start..end]);
-                for panels_at_once in [2, 3, 6] {
+                for (panels, group, blocks, last_alone) in
+                    [(2, 0, 9, true), (3, 3, usize::MAX, false), (2, 4, 1, true), (1, 3, 2, false)]
+                {
                     let mut some = Vec::new();
-                    for band in network.bands(start..end, |_| panels_at_once) {
-                        assert!(band.panels.len() <= panels_at_once);
+                    let at_once = AtOnce { panels, group, blocks, last_alone };
+                    for band in network.bands(start..end, |_| at_once) {
+                        assert!(band.panels.len() <= panels);
                         some.extend(band.panels.clone().map(|p| network.block_of(&band, p)));
                     }
                     some.sort_by_key(|block| block.number);

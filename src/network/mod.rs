@@ -11,6 +11,6 @@ pub mod parameters;
 pub mod shape;
 
 pub use activation::{Activation, Hidden, Output};
-pub use blocks::{Band, Block};
+pub use blocks::{AtOnce, Band, Block};
 pub use cost::Cost;
 pub use shape::Network;

@@ -1,7 +1,7 @@
 //! One epoch of mini-batches in a given order, each shared out among threads in the [way](crate::training::sharing) that is
 //! the best for its size and the network's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
@@ -50,12 +50,15 @@ impl<T: Real> Trainer<T> {
 
         let in_halves = at_once == batch_size && is_in_halves(&self.network, batch_size);
         let at_once = if in_halves { half(batch_size) } else { at_once };
-        let on_one = threads == 1 || self.pace.prefers_one();
-        if threads > 1 && on_one != (self.workspaces.each.len() <= 1) {
+        let useful = threads;
+        let threads = self.pace.threads(useful);
+        if useful > 1 && threads != self.workspaces.each.len().max(1) {
             std::mem::swap(&mut self.workspaces, &mut self.other_workspaces);
         }
         let start = Instant::now();
-        let end = team::with(if on_one { 1 } else { threads }, |team| {
+        let mut setting_up = Duration::ZERO;
+        let end = team::with(threads, |team| {
+            let start = Instant::now();
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
             let half_each = in_halves && threads == HALVES;
@@ -65,6 +68,7 @@ impl<T: Real> Trainer<T> {
                 true => HALVES,
                 false => usize::from(at_once < batch_size || self.max_grad_norm.is_some()),
             })?;
+            setting_up = start.elapsed();
             let mut total = Loss::default();
             let (mut first, mut number) = (0, 0);
             while first < all.len() && !(number > 0 && batches.ends_early()) {
@@ -86,8 +90,8 @@ impl<T: Real> Trainer<T> {
             }
             Ok(Epoch::Finished(total.over(first)))
         })?;
-        if threads > 1 && matches!(end, Epoch::Finished(_)) {
-            self.pace.observe(on_one, all.len(), start.elapsed());
+        if useful > 1 && matches!(end, Epoch::Finished(_)) {
+            self.pace.observe(threads, useful, all.len(), start.elapsed() - setting_up);
         }
         Ok(end)
     }
@@ -125,8 +129,6 @@ impl<T: Real> Trainer<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use ndarray::{Array1, Array2};
 
     use super::*;
@@ -248,24 +250,26 @@ mod tests {
     }
 
     #[test]
-    fn epochs_may_change_between_one_thread_and_all() {
+    fn epochs_may_change_between_fewer_threads_and_all() {
         let (x, y) = data(60, 7, 3);
         let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
         let of = |threads: usize| {
             let mut trainer = trainer(&[60, 150, 130, 7], Activation::Relu, ADAM, 0.1);
-            for tries_one in [false, true, true, false, true] {
+            for tries_fewer in [false, true, true, false, true] {
                 trainer.pace = Pace::default();
-                if tries_one {
-                    (0..3).for_each(|_| trainer.pace.observe(false, 1, Duration::from_millis(1)));
+                if tries_fewer {
+                    let took = Duration::from_millis(1);
+                    (0..3).for_each(|_| trainer.pace.observe(threads, threads, 1, took));
                 }
                 trainer.epoch(&data, batches(203), threads, || false).unwrap();
-                let expected = if tries_one { 1 } else { threads };
+                // Of 1, 2, 4, ... the next one below.
+                let expected = if tries_fewer { threads.div_ceil(2) } else { threads };
                 assert_eq!(trainer.workspaces.each.len(), expected);
                 let has_observed = trainer.pace != Pace::default();
-                assert_eq!(has_observed, tries_one || threads > 1);
+                assert_eq!(has_observed, tries_fewer || threads > 1);
             }
             trainer.parameters().to_vec()
         };
-        assert!(of(1) == of(2) && of(1) == of(3));
+        assert!(of(1) == of(2) && of(1) == of(3) && of(1) == of(8));
     }
 }

@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use crate::backprop::{Workspace, bias_gradient, weight_gradient};
 use crate::data::Ahead;
+use crate::linalg::dense::tile::panels_of_tile;
 use crate::linalg::kernels::{Kernel, Real, Vector};
 use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH};
 use crate::linalg::memory::prefetch::prefetch;
 use crate::linalg::zeros::columns::{self, InColumns};
 use crate::linalg::zeros::sparse::MAX_PANELS_AT_ONCE;
-use crate::network::{Block, Network};
+use crate::network::{AtOnce, Block, Network};
 use crate::training::loss::sum_of_squares;
 use crate::training::optimizer::{MAX_SLOTS, Update, Updates};
 
@@ -141,6 +142,8 @@ impl<T: Real> Kernel<T> for GradientStep<'_, '_, T> {
     fn run<V: Vector<Scalar = T>>(self) {
         if self.workspaces.iter().any(Workspace::takes_panels_at_once) {
             self.by_bands::<V, MAX_PANELS_AT_ONCE>();
+        } else if panels_of_tile::<V>() > 1 {
+            self.by_bands::<V, 2>();
         } else {
             self.by_bands::<V, 1>();
         }
@@ -156,10 +159,13 @@ impl<T: Real> GradientStep<'_, '_, T> {
             return;
         };
         let Sums(sums) = &mut Sums([[T::ZERO; BLOCK]; N]);
-        let panels_at_once =
-            |layer: usize| workspaces.first().map_or(1, |w| w.panels_at_once::<V>(layer));
+        let rows = workspaces.iter().map(|w| w.delta[0].rows()).sum();
+        let at_once = |layer: usize| match workspaces.first() {
+            Some(w) => w.at_once::<V>(layer, rows),
+            None => AtOnce::default(),
+        };
         let by_columns = ColumnsAlone::of(workspaces, &step);
-        for band in network.bands(share.blocks.clone(), panels_at_once) {
+        for band in network.bands(share.blocks.clone(), at_once) {
             let first = network.block_of(&band, band.panels.start);
             if let (Some(columns), 1, Some(inputs)) = (&by_columns, first.layer, first.inputs) {
                 // All blocks of a panel that the share has, with the first of them.

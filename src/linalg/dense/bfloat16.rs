@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A lane therefore holds a [`Pair`]: two consecutive terms of the sum. What was one row of a panel is two rows now, and
-//! the tile, its blocking and its prefetching stay those of [`tile`](crate::linalg::dense::tile): 16 rows x 16 columns, each step one
-//! load of 16 pairs of the right matrix and one broadcast pair of each row of the left one, at twice the terms a step.
+//! the tile, its blocking and its prefetching stay those of [`tile`](crate::linalg::dense::tile): 12 rows x 32 columns, each step two
+//! loads of 16 pairs of the right matrix and one broadcast pair of each row of the left one, at twice the terms a step.
 //!
 //! | product | terms along | left matrix | right matrix |
 //! |---|---|---|---|
@@ -75,7 +75,7 @@ mod tests {
     use crate::backprop::nothing;
     use crate::linalg::dense::{Layer, Scratch, affine, outer, transposed};
     use crate::linalg::kernels::bfloat16_model::{self as model, rounded};
-    use crate::linalg::memory::panels::{WIDTH, panel_cols, panel_count};
+    use crate::linalg::memory::panels::{View, WIDTH, panel_cols, panel_count};
 
     /// A fixed sequence of bits (SplitMix64).
     struct Bits(u64);
@@ -216,9 +216,12 @@ mod tests {
             let mut pairs =
                 [vec![Pair::default(); self.a.len()], vec![Pair::default(); self.a.len()]];
             let [for_a, for_delta] = &mut pairs;
-            let a = V::Operands::rows(self.a, for_a);
-            let delta = V::Operands::rows(self.delta, for_delta);
-            outer::<V>(a, delta, self.inputs, self.cols, true, self.gradient);
+            let view = |data| View { data, stride: 0 };
+            let rows = self.a.len() / WIDTH;
+            let a = V::Operands::panels(view(self.a), 1, rows, for_a);
+            let delta = V::Operands::panels(view(self.delta), 1, rows, for_delta);
+            let steps = rows.div_ceil(2);
+            outer::<V>(a, delta, steps, self.inputs, self.cols, true, self.gradient);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::linalg::kernels::{Scalar, Vector};
-use crate::linalg::memory::panels::WIDTH;
+use crate::linalg::memory::panels::{View, WIDTH};
 
 /// The parameters of one layer in panels: `panel_count(fan_out)` panels of `fan_in + 1` rows, the last row the biases; or
 /// some of these panels, for a w + b alone.
@@ -29,6 +29,12 @@ impl<'a, T> Layer<'a, T> {
     #[inline(always)]
     pub(in crate::linalg) fn panels_from(&self, panel: usize) -> &'a [T] {
         &self.data[(panel - self.first) * (self.fan_in + 1) * WIDTH..]
+    }
+
+    /// The weights from panel `panel` on, each panel with its biases after them.
+    #[inline(always)]
+    pub(in crate::linalg) fn view_from(&self, panel: usize) -> View<'a, T> {
+        View { data: self.panels_from(panel), stride: (self.fan_in + 1) * WIDTH }
     }
 
     pub fn panels(&self) -> Range<usize> {

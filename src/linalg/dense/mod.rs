@@ -16,9 +16,11 @@
 
 pub mod affine;
 pub mod bfloat16;
+pub mod blocks;
 pub mod layer;
 pub mod outer;
-mod rows_times_panel;
+mod rows_times_panels;
+mod scratch;
 #[cfg(test)]
 mod tests;
 pub mod tile;
@@ -27,5 +29,5 @@ pub mod transposed;
 pub use affine::affine;
 pub use layer::{Epilogue, Layer};
 pub use outer::{column_sums, outer};
-pub use rows_times_panel::Scratch;
+pub use scratch::Scratch;
 pub use transposed::transposed;

@@ -1,14 +1,17 @@
-//! aᵀ δ, for a block of up to 16 inputs and 16 neurons at a time; and the sums of δ, which are the same with 1 for a.
+//! aᵀ δ, for a block of up to 16 inputs and one panel of neurons, or two, at a time; and the sums of δ, which are the same with
+//! 1 for a.
 
-use crate::linalg::dense::tile::{Tiles, cover, tile};
+use crate::linalg::dense::blocks::{self, parts};
+use crate::linalg::dense::tile::{Tiles, column, cover, panels_of_tile, tile};
 use crate::linalg::kernels::{Lane, Operands, Scalar, Vector};
-use crate::linalg::memory::panels::{BLOCK, WIDTH};
+use crate::linalg::memory::panels::{BLOCK, View, WIDTH};
 
 struct OuterTiles<V: Vector, O: Operands<V::Scalar, V>> {
     a: *const O::Lane,
     /// Lanes from one row of a to the next; 0 where a is a single number for all rows.
     step: usize,
     delta: *const O::Lane,
+    delta_stride: usize,
     rows: usize,
     /// Rows of the gradient.
     inputs: usize,
@@ -16,21 +19,24 @@ struct OuterTiles<V: Vector, O: Operands<V::Scalar, V>> {
     ahead: *const O::Lane,
     /// Go on from what `gradient` holds, instead of from 0.
     resume: bool,
+    /// A block for each panel.
     gradient: *mut V::Scalar,
 }
 
 impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for OuterTiles<V, O> {
     type V = V;
+    const PANELS: usize = panels_of_tile::<V>();
 
     #[inline(always)]
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
-        debug_assert!(row + MR <= self.inputs && NV * V::LANES <= WIDTH);
+        debug_assert!(row + MR <= self.inputs);
         let mut acc = [[V::zero(); NV]; MR];
         if self.resume {
             for (i, acc) in acc.iter_mut().enumerate() {
                 for (j, acc) in acc.iter_mut().enumerate() {
-                    // SAFETY: `gradient` has the rows of this tile, WIDTH numbers each.
-                    *acc = unsafe { V::load(self.gradient.add((row + i) * WIDTH + j * V::LANES)) };
+                    let at = (row + i) * WIDTH + column::<V>(j, BLOCK);
+                    // SAFETY: `gradient` has the rows of this tile, WIDTH numbers in each block.
+                    *acc = unsafe { V::load(self.gradient.add(at)) };
                 }
             }
         }
@@ -38,43 +44,44 @@ impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for OuterTiles<V, O> {
         // number, read over and over by a tile of one row.
         unsafe {
             let a = (self.a.add(row), 1, self.step);
-            tile::<V, O, MR, NV>(&mut acc, a, self.delta, self.rows, self.ahead);
+            let delta = (self.delta, self.delta_stride);
+            tile::<V, O, MR, NV>(&mut acc, a, delta, self.rows, (self.ahead, 0));
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
-                // SAFETY: `gradient` has the rows of this tile, WIDTH numbers each.
-                unsafe { acc.store(self.gradient.add((row + i) * WIDTH + j * V::LANES)) };
+                let at = (row + i) * WIDTH + column::<V>(j, BLOCK);
+                // SAFETY: `gradient` has the rows of this tile, WIDTH numbers in each block.
+                unsafe { acc.store(self.gradient.add(at)) };
             }
         }
     }
 }
 
-/// Rows of a and δ that are gone through before the next ones: both stay in the L1 cache for all tiles of a block.
-const fn rows_at_once<T>() -> usize {
-    (8 << 10) / (WIDTH * size_of::<T>())
-}
-
 /// Terms, a register of each, that take about as long as to transpose a block.
 const TRANSPOSING: usize = 256;
 
-/// aᵀ δ for a block of up to 16 inputs and one panel of outputs, with `resume` added to what `gradient` holds.
+/// aᵀ δ for a block of up to 16 inputs and the outputs of one panel, or of as many as a tile is wide, with `resume` added to
+/// what `gradient` holds.
 ///
-/// `a` and `delta` are the same rows (or pairs of rows) of one panel each; `gradient` gets `inputs` rows of WIDTH
-/// numbers, of which `cols` columns are computed. To be used inside a [`Kernel`](crate::linalg::kernels::Kernel): the
-/// update follows in the same one, while the block is in the L1 cache.
+/// `a` and `delta` are the same `rows` rows (or pairs of rows); `gradient` gets a block for each panel of `delta`, `inputs`
+/// rows of WIDTH numbers, of which `cols` columns are computed. To be used inside a
+/// [`Kernel`](crate::linalg::kernels::Kernel): the update follows in the same one, while the blocks are in the L1 cache.
 #[inline(always)]
 pub fn outer<V: Vector>(
-    a: &[Lane<V>],
-    delta: &[Lane<V>],
+    a: View<'_, Lane<V>>,
+    delta: View<'_, Lane<V>>,
+    rows: usize,
     inputs: usize,
     cols: usize,
     mut resume: bool,
     gradient: &mut [V::Scalar],
 ) {
-    assert!(inputs <= WIDTH && cols <= WIDTH && gradient.len() >= inputs * WIDTH);
-    assert!(a.len() == delta.len() && a.len().is_multiple_of(WIDTH));
+    let panels = cols.div_ceil(WIDTH);
+    assert!(panels <= panels_of_tile::<V>() && inputs <= WIDTH);
+    assert!(View { data: &*gradient, stride: BLOCK }.has(panels, inputs));
+    assert!(a.has(1, rows) && delta.has(panels, rows));
     // Few outputs would leave much of a register idle: then it is the inputs that are in registers.
-    let is_narrow = gradient.len() >= BLOCK && (WIDTH - cols) * (delta.len() / WIDTH) > TRANSPOSING;
+    let is_narrow = gradient.len() >= BLOCK && is_narrow(cols, rows);
     let mut transposed = is_narrow.then_some([V::Scalar::ZERO; BLOCK]);
     let (a, delta, height, width, sums) = match &mut transposed {
         Some(transposed) => {
@@ -85,16 +92,17 @@ pub fn outer<V: Vector>(
         }
         None => (a, delta, inputs, cols, gradient.as_mut_ptr()),
     };
-    let at_once = rows_at_once::<Lane<V>>() * WIDTH;
-    for (a, delta) in a.chunks(at_once).zip(delta.chunks(at_once)) {
+    for rows in parts(0..rows, blocks::rows::<V>(), 1) {
+        let (a, delta) = (a.from(0, rows.start), delta.from(0, rows.start));
         let mut job = OuterTiles::<V, V::Operands> {
-            a: a.as_ptr(),
+            a: a.data.as_ptr(),
             step: WIDTH,
-            delta: delta.as_ptr(),
-            rows: delta.len() / WIDTH,
+            delta: delta.data.as_ptr(),
+            delta_stride: delta.stride,
+            rows: rows.len(),
             inputs: height,
             // The rows after these, or where the next panel begins.
-            ahead: a.as_ptr_range().end,
+            ahead: a.data.as_ptr().wrapping_add(rows.len() * WIDTH),
             resume,
             gradient: sums,
         };
@@ -104,6 +112,12 @@ pub fn outer<V: Vector>(
     if let Some(transposed) = &transposed {
         V::transpose(transposed, gradient);
     }
+}
+
+/// Whether so few columns leave so much of the registers idle, over so many terms, that it pays to transpose the block.
+#[inline(always)]
+pub fn is_narrow(cols: usize, rows: usize) -> bool {
+    cols < WIDTH && (WIDTH - cols) * rows > TRANSPOSING
 }
 
 /// The sum over all rows of δ, with `resume` added to what `gradient` holds, one row of WIDTH numbers.
@@ -122,6 +136,7 @@ pub fn column_sums<V: Vector>(
         a: &raw const one,
         step: 0,
         delta: delta.as_ptr(),
+        delta_stride: 0,
         rows: delta.len() / WIDTH,
         inputs: 1,
         ahead: delta.as_ptr(),

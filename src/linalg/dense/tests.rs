@@ -1,30 +1,45 @@
 use super::{Layer, Scratch, affine, column_sums, outer, transposed};
 use crate::backprop::nothing;
+use crate::linalg::dense::tile::panels_of_tile;
 use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
-use crate::linalg::memory::panels::{Panels, WIDTH, panel_cols, panel_count};
+use crate::linalg::memory::panels::{Panels, View, WIDTH, panel_cols, panel_count};
 
 /// Sizes at and around the edges of tiles, registers and panels, and primes.
 const SIZES: [usize; 13] = [1, 2, 3, 5, 6, 7, 13, 15, 16, 17, 31, 33, 97];
 
+/// Some rows of a panel of a, and of one panel or more of delta.
+type Part<'a, T> = (View<'a, T>, View<'a, T>, usize);
+
+/// BP3 and BP4 for a block of each of so many panels, with instruction sets that take as many at once.
 struct OuterBlock<'a, T> {
-    parts: &'a [(&'a [T], &'a [T])],
+    parts: &'a [Part<'a, T>],
+    panels: usize,
     inputs: usize,
     cols: usize,
     gradient: &'a mut [T],
     sums: &'a mut [T],
 }
 impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
-    type Output = ();
+    type Output = bool;
     #[inline(always)]
-    fn run<V: Vector<Scalar = T>>(self) {
-        for (a, delta) in self.parts {
-            let mut pairs = [vec![Pair::default(); a.len()], vec![Pair::default(); a.len()]];
-            let [for_a, for_delta] = &mut pairs;
-            let a = V::Operands::rows(a, for_a);
-            let terms = V::Operands::rows(delta, for_delta);
-            outer::<V>(a, terms, self.inputs, self.cols, true, self.gradient);
-            column_sums::<V>(delta, self.cols, true, self.sums);
+    fn run<V: Vector<Scalar = T>>(self) -> bool {
+        if self.panels > panels_of_tile::<V>() {
+            return false;
         }
+        for &(a, delta, rows) in self.parts {
+            let room = || vec![Pair::default(); 2 * (rows + 1) * WIDTH];
+            let (mut for_a, mut for_delta) = (room(), room());
+            let a = V::Operands::panels(a, 1, rows, &mut for_a);
+            let terms = V::Operands::panels(delta, self.panels, rows, &mut for_delta);
+            let steps = rows.div_ceil(V::Operands::TERMS);
+            outer::<V>(a, terms, steps, self.inputs, self.cols, true, self.gradient);
+            for (panel, sums) in self.sums.chunks_mut(WIDTH).take(self.panels).enumerate() {
+                let delta = &delta.data[panel * delta.stride..][..rows * WIDTH];
+                let cols = WIDTH.min(self.cols - panel * WIDTH);
+                column_sums::<V>(delta, cols, true, sums);
+            }
+        }
+        true
     }
 }
 
@@ -79,24 +94,31 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
     }
 
     for input_panel in 0..panel_count(k) {
-        for panel in 0..panel_count(n) {
-            let (inputs, cols) = (panel_cols(k, input_panel), panel_cols(n, panel));
+        for (panel, panels) in (0..panel_count(n)).flat_map(|panel| [(panel, 1), (panel, 2)]) {
+            if panel + panels > panel_count(n) {
+                continue;
+            }
+            let inputs = panel_cols(k, input_panel);
+            let cols = n.min((panel + panels) * WIDTH) - panel * WIDTH;
             // Split in two, as two threads would have it.
-            let half = m / 2 * WIDTH;
-            let (a, delta) = (a.panel(input_panel), delta.panel(panel));
-            let parts = [(&a[..half], &delta[..half]), (&a[half..], &delta[half..])];
-            let mut gradient = [T::ONE; WIDTH * WIDTH];
-            let mut sums = [T::ONE; WIDTH];
-            let parts = &parts[..];
-            let (g, s) = (&mut gradient[..], &mut sums[..]);
-            dispatch(isa, OuterBlock { parts, inputs, cols, gradient: g, sums: s });
+            let (a, delta) = (a.view().from(input_panel, 0), delta.view().from(panel, 0));
+            let half = m / 2;
+            let parts = [(a, delta, half), (a.from(0, half), delta.from(0, half), m - half)];
+            let mut gradient = [T::ONE; 2 * WIDTH * WIDTH];
+            let mut sums = [T::ONE; 2 * WIDTH];
+            let (parts, g, s) = (&parts[..], &mut gradient[..], &mut sums[..]);
+            let block = OuterBlock { parts, panels, inputs, cols, gradient: g, sums: s };
+            if !dispatch(isa, block) {
+                continue;
+            }
             for j in 0..cols {
                 let column = panel * WIDTH + j;
                 for i in 0..inputs {
                     let row = input_panel * WIDTH + i;
                     let products = (0..m).map(|r| number(r, row, 1) * number(r, column, 2));
                     let expected = 1.0 + products.sum::<f64>();
-                    assert_eq!(gradient[i * WIDTH + j].as_f64(), expected, "a^T delta: {case}");
+                    let at = j / WIDTH * WIDTH * WIDTH + i * WIDTH + j % WIDTH;
+                    assert_eq!(gradient[at].as_f64(), expected, "a^T delta: {case}");
                 }
                 let expected = 1.0 + (0..m).map(|r| number(r, column, 2)).sum::<f64>();
                 assert_eq!(sums[j].as_f64(), expected, "sums of delta: {case}");
@@ -148,16 +170,24 @@ fn bfloat16_kernels_against_plain_loops() {
     }
 }
 
+/// Sizes at and around the edges of blocks: of the depth, of rows, of groups of panels, and of inputs at once.
 #[test]
 fn sizes_that_take_several_goes() {
-    for isa in Isa::all_available() {
-        for k in [255, 256, 257, 300, 513] {
-            check::<f32>(isa, 7, k, 17);
-            check::<f64>(isa, 7, k, 17);
-            check::<f32>(isa, 7, 17, k);
-            check::<f64>(isa, 7, 17, k);
-            check::<f32>(isa, k, 7, 17);
-            check::<f64>(isa, k, 7, 17);
+    for isa in Isa::all_available().chain(Isa::all_bfloat16()) {
+        for k in [191, 193, 255, 256, 257, 300, 385, 513] {
+            for (m, k, n) in [(7, k, 17), (7, 17, k), (k, 7, 17), (k, 17, 33)] {
+                check::<f32>(isa, m, k, n);
+                if !isa.multiplies_bfloat16() {
+                    check::<f64>(isa, m, k, n);
+                }
+            }
+        }
+        // Several groups of panels, and several parts of the inputs; parts of the depth beside them.
+        for (m, k, n) in [(1030, 67, 83), (517, 83, 243), (30, 499, 401), (259, 250, 130)] {
+            check::<f32>(isa, m, k, n);
+            if !isa.multiplies_bfloat16() {
+                check::<f64>(isa, m, k, n);
+            }
         }
     }
 }

@@ -1,12 +1,19 @@
 //! δ wᵀ.
 //!
-//! A panel of wᵀ is put together first, in a buffer that fits the L1 or L2 cache: a 1/m of the work, and the tile stays the
-//! same.
+//! Terms of this sum lie along the rows of the weights, where a tile wants them along the columns of its right matrix.
+//! Either the weights are transposed, panel after panel, in a buffer that fits the L1 or L2 cache: where a layer has few
+//! outputs. Or the errors are, and the product with them is transposed back: in wide layers the weights are many times
+//! as many numbers. Each element is the same sum in the same order both ways.
 
+use crate::linalg::dense::blocks::{self, depth, parts};
 use crate::linalg::dense::layer::{Epilogue, Layer};
-use crate::linalg::dense::rows_times_panel::{Scratch, rows_times_panel};
+use crate::linalg::dense::rows_times_panels::{Next, Size, rows_times_panels};
+use crate::linalg::dense::scratch::{
+    PRODUCTS_STRIDE, Scratch, errors_len, errors_stride, weights_len,
+};
+use crate::linalg::dense::tile::panels_of_tile;
 use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Scalar, Vector, dispatch};
-use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH, panel_cols, panel_count};
+use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH, panel_cols, panel_count};
 
 struct Transposed<'a, T, E> {
     delta: &'a Panels<T>,
@@ -20,21 +27,102 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for Transposed<'_, T, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<Scalar = T>>(mut self) {
+    fn run<V: Vector<Scalar = T>>(self) {
         let Layer { fan_in, fan_out, .. } = self.layer;
-        let Scratch { transposed, left, right } = self.scratch;
+        let (weights, errors) = (fan_in * fan_out, self.delta.rows() * (fan_in + fan_out));
+        if weights <= errors {
+            self.transposing_weights::<V>();
+        } else {
+            self.transposing_errors::<V>();
+        }
+    }
+}
+
+impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
+    #[inline(always)]
+    fn transposing_weights<V: Vector<Scalar = T>>(mut self) {
+        let Layer { fan_in, fan_out, .. } = self.layer;
+        let Scratch { transposed, left, right, .. } = self.scratch;
+        let (rows, tile) = (self.delta.rows(), panels_of_tile::<V>());
+        let left = V::Operands::columns(self.delta, left).view();
+        let stride = weights_len(fan_out) * WIDTH;
         let zeros = [T::ZERO; WIDTH];
-        let depth = fan_out.div_ceil(V::Operands::TERMS);
-        let left = V::Operands::columns(self.delta, left);
-        for panel in 0..panel_count(fan_in) {
-            let transposed = transposed.as_mut_slice();
-            transpose_panel::<V>(self.layer, panel, transposed);
-            let weights = &transposed[..fan_out * WIDTH];
-            let right = V::Operands::rows(weights, right.as_mut_slice());
-            let out = self.out.panel_mut(panel);
-            let cols = panel_cols(fan_in, panel);
-            rows_times_panel::<V>(left, right, depth, &zeros, cols, out);
-            self.epilogue.apply::<V>(panel, out);
+        for panels in parts(0..panel_count(fan_in), tile, 1) {
+            for (i, panel) in panels.clone().enumerate() {
+                let transposed = &mut transposed.as_mut_slice()[i * stride..(i + 1) * stride];
+                transpose_panel::<V>(self.layer, panel, transposed);
+            }
+            let weights = View { data: transposed.as_slice(), stride };
+            let right = V::Operands::panels(weights, panels.len(), fan_out, right.as_mut_slice());
+            let out_stride = self.out.panel_stride();
+            let out = self.out.panels_from_mut(panels.start);
+            let cols = fan_in.min(panels.end * WIDTH) - panels.start * WIDTH;
+            for steps in parts(0..fan_out.div_ceil(V::Operands::TERMS), depth::<V>(rows), WIDTH) {
+                rows_times_panels::<V, V::Operands>(
+                    left.from(steps.start / WIDTH, 0),
+                    right.from(0, steps.start),
+                    Size { rows, depth: steps.len(), cols },
+                    (steps.start == 0).then_some(View { data: &zeros, stride: 0 }),
+                    (&mut *out, out_stride),
+                    Next::none(),
+                );
+            }
+            for panel in panels {
+                self.epilogue.apply::<V>(panel, self.out.panel_mut(panel));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn transposing_errors<V: Vector<Scalar = T>>(mut self) {
+        let Layer { fan_in, fan_out, .. } = self.layer;
+        let (rows, terms) = (self.delta.rows(), V::Operands::TERMS);
+        let (errors_len, products_len) = errors_len(rows, fan_out);
+        let Scratch { transposed, right, weights: left, .. } = self.scratch;
+        let room = transposed.as_mut_slice();
+        let (errors, products) = room.split_at_mut(errors_len * WIDTH);
+        let products = &mut products[..products_len * WIDTH];
+        let stride = errors_stride(fan_out) * WIDTH;
+        transpose_rows::<V>(self.delta, stride, errors);
+        let errors = View { data: errors, stride };
+        let errors = V::Operands::panels(errors, panel_count(rows), fan_out, right.as_mut_slice());
+        let stride = PRODUCTS_STRIDE * WIDTH;
+        let zeros = [T::ZERO; WIDTH];
+        for inputs in parts(0..fan_in, blocks::inputs::<T>(rows), WIDTH) {
+            for steps in parts(0..fan_out.div_ceil(terms), depth::<V>(rows), WIDTH) {
+                let neurons = steps.start * terms..fan_out.min(steps.end * terms);
+                let weights = self.layer.view_from(neurons.start / WIDTH).from(0, inputs.start);
+                let (count, left) = (inputs.len(), left.as_mut_slice());
+                let weights = V::Operands::left(weights, count, neurons.len(), left);
+                for panels in parts(0..panel_count(rows), panels_of_tile::<V>(), 1) {
+                    let cols = rows.min(panels.end * WIDTH) - panels.start * WIDTH;
+                    rows_times_panels::<V, V::Operands>(
+                        weights,
+                        errors.from(panels.start, steps.start),
+                        Size { rows: count, depth: steps.len(), cols },
+                        (steps.start == 0).then_some(View { data: &zeros, stride: 0 }),
+                        (&mut products[panels.start * stride..], stride),
+                        Next::none(),
+                    );
+                }
+            }
+            for panel in inputs.start / WIDTH..panel_count(inputs.end) {
+                let out = self.out.panel_mut(panel);
+                let first = panel * WIDTH - inputs.start;
+                for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+                    let product = &mut products[i * stride + first * WIDTH..][..BLOCK];
+                    // What fills up the last panel.
+                    product[panel_cols(fan_in, panel) * WIDTH..].fill(T::ZERO);
+                    if out.len() == BLOCK {
+                        V::transpose(product, out);
+                    } else {
+                        let mut whole = [T::ZERO; BLOCK];
+                        V::transpose(product, &mut whole);
+                        out.copy_from_slice(&whole[..out.len()]);
+                    }
+                }
+                self.epilogue.apply::<V>(panel, out);
+            }
         }
     }
 }
@@ -61,12 +149,29 @@ fn transpose_panel<V: Vector>(layer: Layer<'_, V::Scalar>, panel: usize, out: &m
     for block in 0..panel_count(layer.fan_out) {
         let weights = &layer.panel(block)[panel * BLOCK..];
         let out = &mut out[block * BLOCK..(block + 1) * BLOCK];
-        if len == BLOCK {
-            V::transpose(weights, out);
-        } else {
-            let mut filled_up = [V::Scalar::ZERO; BLOCK];
-            filled_up[..len].copy_from_slice(&weights[..len]);
-            V::transpose(&filled_up, out);
+        transpose_block::<V>(&weights[..len], out);
+    }
+}
+
+/// The transpose of a matrix, in panels `stride` apart.
+#[inline(always)]
+fn transpose_rows<V: Vector>(matrix: &Panels<V::Scalar>, stride: usize, out: &mut [V::Scalar]) {
+    for panel in 0..matrix.panel_count() {
+        for (i, rows) in matrix.panel(panel).chunks(BLOCK).enumerate() {
+            let out = &mut out[i * stride + panel * BLOCK..][..BLOCK];
+            transpose_block::<V>(rows, out);
         }
+    }
+}
+
+/// The transpose of up to WIDTH rows, filled up with zeros.
+#[inline(always)]
+fn transpose_block<V: Vector>(rows: &[V::Scalar], out: &mut [V::Scalar]) {
+    if rows.len() == BLOCK {
+        V::transpose(rows, out);
+    } else {
+        let mut filled_up = [V::Scalar::ZERO; BLOCK];
+        filled_up[..rows.len()].copy_from_slice(rows);
+        V::transpose(&filled_up, out);
     }
 }

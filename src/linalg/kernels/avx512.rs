@@ -1,6 +1,7 @@
 //! AVX-512 (F and DQ): 32 registers of 64 bytes.
 //!
-//! Tile: 16 accumulators, so 16 rows x 16 columns in f32 (one register wide) and 8 x 16 in f64 (two wide). A of the tile is
+//! Tile: 24 accumulators, so 12 rows x 32 columns in f32 and 12 x 16 in f64 (two registers wide both): with the two of B and one
+//! of A 27 registers, and 14 loads for 24 FMAs. A single panel of f32 is 16 x 16, for which A is
 //! broadcast from memory inside the FMA, one register of B serves 16 of them.
 
 use std::arch::x86_64::*;
@@ -10,7 +11,7 @@ use crate::linalg::kernels::x86::{transpose_f32, transpose_f64, x86_vector};
 use crate::linalg::memory::panels::WIDTH;
 
 x86_vector!(
-    F32x16, __m512, f32, lanes 16, accumulators 16, operands F32x16,
+    F32x16, __m512, f32, lanes 16, accumulators 24, operands F32x16,
     splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
     add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, fma _mm512_fmadd_ps,
     max _mm512_max_ps, min _mm512_min_ps, sqrt _mm512_sqrt_ps,
@@ -28,7 +29,7 @@ x86_vector!(
 );
 
 x86_vector!(
-    F64x8, __m512d, f64, lanes 8, accumulators 16, operands F64x8,
+    F64x8, __m512d, f64, lanes 8, accumulators 24, operands F64x8,
     splat _mm512_set1_pd, load _mm512_loadu_pd, store _mm512_storeu_pd,
     add _mm512_add_pd, sub _mm512_sub_pd, mul _mm512_mul_pd, div _mm512_div_pd, fma _mm512_fmadd_pd,
     max _mm512_max_pd, min _mm512_min_pd, sqrt _mm512_sqrt_pd,

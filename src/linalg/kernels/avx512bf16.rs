@@ -11,7 +11,7 @@ use crate::linalg::kernels::x86::{transpose_f32, x86_vector};
 use crate::linalg::memory::panels::WIDTH;
 
 x86_vector!(
-    F32x16, __m512, f32, lanes 16, accumulators 16, operands Pairs<Bf16x32>,
+    F32x16, __m512, f32, lanes 16, accumulators 24, operands Pairs<Bf16x32>,
     splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
     add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, fma _mm512_fmadd_ps,
     max _mm512_max_ps, min _mm512_min_ps, sqrt _mm512_sqrt_ps,

@@ -4,7 +4,7 @@
 
 use crate::linalg::kernels::operands::{Operands, Pair};
 use crate::linalg::kernels::vector::Vector;
-use crate::linalg::memory::panels::{Panels, WIDTH};
+use crate::linalg::memory::panels::{Panels, View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
 
 impl Pair {
@@ -79,6 +79,35 @@ impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
     }
 
     #[inline(always)]
+    fn left<'a>(
+        panels: View<'a, V::Scalar>,
+        rows: usize,
+        terms: usize,
+        pairs: &'a mut [Pair],
+    ) -> View<'a, Pair> {
+        // Odd, as the stride of `Panels`.
+        let stride = (rows | 1) * WIDTH;
+        let count = terms.div_ceil(WIDTH);
+        for (i, out) in pairs.chunks_exact_mut(stride).take(count.div_ceil(2)).enumerate() {
+            let first = &panels.data[2 * i * panels.stride..][..rows * WIDTH];
+            // An odd number of panels: what the missing one would hold is not read.
+            let second = if 2 * i + 1 == count {
+                first
+            } else {
+                &panels.data[(2 * i + 1) * panels.stride..][..rows * WIDTH]
+            };
+            let (out, _) = out.as_chunks_mut::<WIDTH>();
+            for (row, out) in out[..rows].iter_mut().enumerate() {
+                let at = row * WIDTH;
+                prefetch(first.as_ptr().wrapping_add(at + ROWS_AHEAD * WIDTH));
+                prefetch(second.as_ptr().wrapping_add(at + ROWS_AHEAD * WIDTH));
+                P::neighbours(V::read(first, at), V::read(second, at)).write(out);
+            }
+        }
+        View { data: pairs, stride }
+    }
+
+    #[inline(always)]
     fn rows<'a>(panel: &'a [V::Scalar], pairs: &'a mut [Pair]) -> &'a [Pair] {
         let rows = panel.len() / WIDTH;
         let pairs = &mut pairs[..rows.div_ceil(2) * WIDTH];
@@ -96,12 +125,29 @@ impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
     }
 
     #[inline(always)]
+    fn panels<'a>(
+        panels: View<'a, V::Scalar>,
+        count: usize,
+        rows: usize,
+        pairs: &'a mut [Pair],
+    ) -> View<'a, Pair> {
+        let stride = rows.div_ceil(2) * WIDTH;
+        for (i, out) in pairs.chunks_exact_mut(stride).take(count).enumerate() {
+            Self::rows(&panels.data[i * panels.stride..][..rows * WIDTH], out);
+        }
+        View { data: pairs, stride }
+    }
+
+    #[inline(always)]
     fn kept<'a>(
         _matrix: &'a Panels<V::Scalar>,
         pairs: Option<&'a Panels<Pair>>,
         panel: usize,
-    ) -> &'a [Pair] {
+    ) -> View<'a, Pair> {
         debug_assert!(pairs.is_some(), "a workspace without pairs");
-        pairs.map_or(&[], |pairs| pairs.panel(panel))
+        match pairs {
+            Some(pairs) => pairs.view().from(panel, 0),
+            None => View { data: &[], stride: 0 },
+        }
     }
 }

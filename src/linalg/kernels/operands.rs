@@ -4,7 +4,7 @@
 //! term each, or two. The right matrix of a product has its terms along the rows of a panel, the left one along its columns
 //! (δ wᵀ, a w) or along its rows too (aᵀ δ).
 
-use crate::linalg::memory::panels::Panels;
+use crate::linalg::memory::panels::{Panels, View};
 
 /// Two bfloat16 numbers, consecutive terms of a sum: the first in the low half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,12 +27,27 @@ pub trait Operands<T, V>: Copy {
 
     /// A matrix with its terms along the columns; `pairs` has room for it.
     fn columns<'a>(matrix: &'a Panels<T>, pairs: &'a mut Panels<Pair>) -> &'a Panels<Self::Lane>;
+    /// `rows` rows of panels with so many terms along the columns, which are followed by zeros; `pairs` has room for the panels,
+    /// one after the other.
+    fn left<'a>(
+        panels: View<'a, T>,
+        rows: usize,
+        terms: usize,
+        pairs: &'a mut [Pair],
+    ) -> View<'a, Self::Lane>;
     /// A panel with its terms along the rows; `pairs` has room for it.
     fn rows<'a>(panel: &'a [T], pairs: &'a mut [Pair]) -> &'a [Self::Lane];
-    /// A panel of a matrix that [`rows`](Operands::rows) has brought into this form before.
+    /// The first `rows` rows of a few panels with their terms along the rows; `pairs` has room for them.
+    fn panels<'a>(
+        panels: View<'a, T>,
+        count: usize,
+        rows: usize,
+        pairs: &'a mut [Pair],
+    ) -> View<'a, Self::Lane>;
+    /// A matrix that [`rows`](Operands::rows) has brought into this form before, from panel `panel` on.
     fn kept<'a>(
         matrix: &'a Panels<T>,
         pairs: Option<&'a Panels<Pair>>,
         panel: usize,
-    ) -> &'a [Self::Lane];
+    ) -> View<'a, Self::Lane>;
 }

@@ -8,7 +8,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::linalg::kernels::operands::{Operands, Pair};
 use crate::linalg::kernels::scalar::Scalar;
-use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH};
+use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH};
 
 /// A register of [`LANES`](Vector::LANES) numbers.
 ///
@@ -130,8 +130,28 @@ impl<V: Vector> Operands<V::Scalar, V> for V {
     }
 
     #[inline(always)]
+    fn left<'a>(
+        panels: View<'a, V::Scalar>,
+        _rows: usize,
+        _terms: usize,
+        _pairs: &'a mut [Pair],
+    ) -> View<'a, V::Scalar> {
+        panels
+    }
+
+    #[inline(always)]
     fn rows<'a>(panel: &'a [V::Scalar], _pairs: &'a mut [Pair]) -> &'a [V::Scalar] {
         panel
+    }
+
+    #[inline(always)]
+    fn panels<'a>(
+        panels: View<'a, V::Scalar>,
+        _count: usize,
+        _rows: usize,
+        _pairs: &'a mut [Pair],
+    ) -> View<'a, V::Scalar> {
+        panels
     }
 
     #[inline(always)]
@@ -139,7 +159,7 @@ impl<V: Vector> Operands<V::Scalar, V> for V {
         matrix: &'a Panels<V::Scalar>,
         _pairs: Option<&'a Panels<Pair>>,
         panel: usize,
-    ) -> &'a [V::Scalar] {
-        matrix.panel(panel)
+    ) -> View<'a, V::Scalar> {
+        matrix.view().from(panel, 0)
     }
 }

@@ -5,6 +5,7 @@
 //! to be computed on without masks. Their contents: zero in parameters, gradients and errors; any finite number in
 //! activations, where they meet only those zeros.
 
+use crate::linalg::memory::pages::ask_for_large_pages;
 use crate::linalg::memory::prefetch::{LINE, prefetch};
 
 /// Columns of a panel: one cache line of f32, two of f64.
@@ -27,6 +28,7 @@ impl<T: Copy + Default> Aligned<T> {
     pub fn zeros(rows: usize) -> Option<Self> {
         let mut data = Vec::new();
         data.try_reserve_exact(rows).ok()?;
+        ask_for_large_pages(&mut data);
         data.resize(rows, Row([T::default(); WIDTH]));
         Some(Self(data))
     }
@@ -66,6 +68,28 @@ pub fn panel_count(cols: usize) -> usize {
 #[inline(always)]
 pub fn panel_cols(cols: usize, panel: usize) -> usize {
     (cols - panel * WIDTH).min(WIDTH)
+}
+
+/// Rows of some panels of a matrix, wherever it lies: panel p has its rows one after the other from `p * stride`.
+#[derive(Clone, Copy)]
+pub struct View<'a, T> {
+    pub data: &'a [T],
+    /// Numbers between the beginnings of two panels.
+    pub stride: usize,
+}
+
+impl<T> View<'_, T> {
+    /// The same from this row of this panel.
+    #[inline(always)]
+    pub fn from(self, panel: usize, row: usize) -> Self {
+        Self { data: &self.data[panel * self.stride + row * WIDTH..], ..self }
+    }
+
+    /// Whether all of these rows of the first `panels` panels are there.
+    #[inline(always)]
+    pub fn has(&self, panels: usize, rows: usize) -> bool {
+        panels == 0 || self.data.len() >= (panels - 1) * self.stride + rows * WIDTH
+    }
 }
 
 impl<T: Copy + Default> Panels<T> {
@@ -125,6 +149,11 @@ impl<T: Copy + Default> Panels<T> {
     #[inline(always)]
     pub(in crate::linalg) fn panels_from(&self, panel: usize) -> &[T] {
         &self.data.as_slice()[panel * self.panel_stride()..]
+    }
+
+    #[inline(always)]
+    pub fn view(&self) -> View<'_, T> {
+        View { data: self.data.as_slice(), stride: self.panel_stride() }
     }
 
     #[inline(always)]

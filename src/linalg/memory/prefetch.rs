@@ -18,6 +18,19 @@ pub fn prefetch<T>(p: *const T) {
     let _ = p;
 }
 
+/// Ask for the cache line at `p`, which may be any address, to be in the L2 cache: what is needed later than the L1 cache would
+/// keep it.
+#[inline(always)]
+pub fn prefetch_l2<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint without effect on memory, and part of every x86-64.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 /// Ask for all cache lines of a slice.
 #[inline(always)]
 pub fn prefetch_slice<T>(slice: &[T]) {

@@ -184,7 +184,7 @@ impl<V: Vector> Tiles for AffineTiles<'_, V> {
                 }
                 for (i, acc) in acc.iter_mut().enumerate() {
                     let left = V::splat(*left.add(i * WIDTH));
-                    for (acc, right) in acc.iter_mut().zip(rights) {
+                    for (acc, &right) in acc.iter_mut().zip(&rights) {
                         *acc = left.mul_add(right, *acc);
                     }
                 }
@@ -246,7 +246,7 @@ impl<V: Vector> Tiles for OuterTiles<'_, V> {
             for (place, acc) in places.iter().zip(&mut acc) {
                 // SAFETY: a has as many rows of WIDTH numbers as δ, from where each column begins.
                 let left = V::splat(unsafe { *self.a.add(place + i) });
-                for (acc, right) in acc.iter_mut().zip(rights) {
+                for (acc, &right) in acc.iter_mut().zip(&rights) {
                     *acc = left.mul_add(right, *acc);
                 }
             }

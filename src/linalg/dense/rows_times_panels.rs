@@ -1,0 +1,166 @@
+//! The rows of a matrix times one panel or two, over a part of the depth: what a w + b and δ wᵀ are made of.
+
+use crate::linalg::dense::tile::{Tiles, column, cover, panels_of_tile, tile};
+use crate::linalg::kernels::{Operands, Vector};
+use crate::linalg::memory::panels::{View, WIDTH};
+use crate::linalg::memory::prefetch::{LINE, ROWS_AHEAD, prefetch, prefetch_l2};
+
+/// The sizes of a product.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    pub rows: usize,
+    pub depth: usize,
+    pub cols: usize,
+}
+
+/// Rows of panels that will be needed after this product, and are asked for meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct Next<T> {
+    at: *const T,
+    /// Numbers from the last row of a panel to the first one of the next.
+    gap: usize,
+    rows: usize,
+    /// Rows of the panel that are left, and panels.
+    left: usize,
+    panels: usize,
+    /// Rows for each [`WIDTH`] steps of a tile.
+    at_once: usize,
+}
+
+impl<T> Next<T> {
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { at: std::ptr::null(), gap: 0, rows: 0, left: 0, panels: 0, at_once: 0 }
+    }
+
+    /// `rows` rows from `at` on, of each of `panels` panels that are `stride` apart. They may be anywhere.
+    #[inline(always)]
+    pub fn rows(at: *const T, stride: usize, panels: usize, rows: usize) -> Self {
+        let gap = stride.wrapping_sub(rows * WIDTH);
+        Self { at, gap, rows, left: rows, panels, at_once: 0 }
+    }
+
+    #[inline(always)]
+    fn ask(&mut self) {
+        for _ in 0..self.at_once {
+            if self.left == 0 {
+                if self.panels <= 1 {
+                    return;
+                }
+                self.panels -= 1;
+                self.left = self.rows;
+                self.at = self.at.wrapping_add(self.gap);
+            }
+            for line in (0..WIDTH).step_by(LINE / size_of::<T>()) {
+                prefetch_l2(self.at.wrapping_add(line));
+            }
+            self.left -= 1;
+            self.at = self.at.wrapping_add(WIDTH);
+        }
+    }
+}
+
+struct RowsTimesPanels<V: Vector, O: Operands<V::Scalar, V>> {
+    left: *const O::Lane,
+    left_stride: usize,
+    size: Size,
+    right: *const O::Lane,
+    right_stride: usize,
+    /// What the result begins from: the same row for all rows (step 0), or what `out` holds (step WIDTH).
+    start: *const V::Scalar,
+    start_step: usize,
+    start_stride: usize,
+    out: *mut V::Scalar,
+    out_stride: usize,
+    next: Next<V::Scalar>,
+}
+
+/// `out` = `start` (one row, for every row; None: what `out` holds) + the rows of `left` times the columns of `right`, of one
+/// panel or two; all panels of `out` are `out_stride` apart.
+#[inline(always)]
+pub(super) fn rows_times_panels<V: Vector, O: Operands<V::Scalar, V>>(
+    left: View<'_, O::Lane>,
+    right: View<'_, O::Lane>,
+    size: Size,
+    start: Option<View<'_, V::Scalar>>,
+    (out, out_stride): (&mut [V::Scalar], usize),
+    mut next: Next<V::Scalar>,
+) {
+    let Size { rows, depth, cols } = size;
+    let panels = cols.div_ceil(WIDTH);
+    assert!(panels <= panels_of_tile::<V>());
+    assert!(left.has(depth.div_ceil(WIDTH), rows) && right.has(panels, depth));
+    assert!(View { data: out, stride: out_stride }.has(panels, rows));
+    assert!(start.is_none_or(|start| start.has(panels, 1)));
+    let out = out.as_mut_ptr();
+    let (start, start_step, start_stride) = match start {
+        Some(View { data, stride }) => (data.as_ptr(), 0, stride),
+        None => (out.cast_const(), WIDTH, out_stride),
+    };
+    if depth == 0 || rows == 0 {
+        next.panels = 0;
+    }
+    if next.panels > 0 {
+        let tiles = rows / (WIDTH / 2) + 1;
+        next.at_once = (next.panels * next.rows).div_ceil(tiles * depth.div_ceil(WIDTH));
+    }
+    let mut job = RowsTimesPanels::<V, O> {
+        left: left.data.as_ptr(),
+        left_stride: left.stride,
+        size,
+        right: right.data.as_ptr(),
+        right_stride: right.stride,
+        start,
+        start_step,
+        start_stride,
+        out,
+        out_stride,
+        next,
+    };
+    cover(&mut job, rows, cols);
+}
+
+impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for RowsTimesPanels<V, O> {
+    type V = V;
+    const PANELS: usize = panels_of_tile::<V>();
+
+    #[inline(always)]
+    unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize) {
+        debug_assert!(row + MR <= self.size.rows);
+        let mut acc = [[V::zero(); NV]; MR];
+        for (i, acc) in acc.iter_mut().enumerate() {
+            for (j, acc) in acc.iter_mut().enumerate() {
+                let at = (row + i) * self.start_step + column::<V>(j, self.start_stride);
+                // SAFETY: start is one row of each panel, or as many as out has.
+                *acc = unsafe { V::load(self.start.add(at)) };
+            }
+        }
+        let mut done = 0;
+        // SAFETY: the left matrix has `depth` columns in panels `left_stride` apart, each with the rows of this tile; the
+        // right panels have `depth` rows.
+        unsafe {
+            let mut left = self.left.add(row * WIDTH);
+            while done < self.size.depth {
+                let steps = (self.size.depth - done).min(WIDTH);
+                for i in 0..MR {
+                    // The rows of the next tile: each panel is on other pages, where the processor does not guess.
+                    prefetch(left.wrapping_add((MR + i) * WIDTH));
+                }
+                self.next.ask();
+                let right = self.right.add(done * WIDTH);
+                let ahead = (right.wrapping_add(ROWS_AHEAD * WIDTH), self.right_stride);
+                let right = (right, self.right_stride);
+                tile::<V, O, MR, NV>(&mut acc, (left, WIDTH, 1), right, steps, ahead);
+                left = left.wrapping_add(self.left_stride);
+                done += steps;
+            }
+        }
+        for (i, acc) in acc.iter().enumerate() {
+            for (j, acc) in acc.iter().enumerate() {
+                let at = (row + i) * WIDTH + column::<V>(j, self.out_stride);
+                // SAFETY: `out` has the rows of this tile, WIDTH numbers in each panel.
+                unsafe { acc.store(self.out.add(at)) };
+            }
+        }
+    }
+}
