@@ -175,6 +175,8 @@ class TrainingCurveDisplay(Display):
         return self._drawn_on(ax, line_kw=line_kw)
 
     def _draw(self, ax: Any, *, line_kw: Any) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         self.score_ax_ = None
         self.lines_ = {}
         self._line_kw = line_kw or {}
@@ -200,7 +202,12 @@ class TrainingCurveDisplay(Display):
                 color = axes.lines[-1].get_color()
                 axes.yaxis.label.set_color(color)
                 axes.tick_params(axis="y", labelcolor=color)
-        ax.legend(handles=list(self.lines_.values()), loc="center right")
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+        place: dict[str, Any] = {"loc": "center right"}
+        if self.learning_rate_ax_ is not None:
+            # Step sizes run through all of the plane.
+            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 2}
+        ax.legend(handles=list(self.lines_.values()), **place)
 
     def _curve(self, ax: Any, name: str, color: str, style: str) -> None:
         values = getattr(self, name)
