@@ -17,14 +17,14 @@ pub fn ask_for_large_pages<T>(data: &mut Vec<T>) {
 
 #[cfg(all(target_os = "linux", not(miri)))]
 mod system {
-    use std::ffi::{c_int, c_void};
+    use std::ffi::c_int;
 
     const PAGE: usize = 4096;
     const MADV_HUGEPAGE: c_int = 14;
 
     unsafe extern "C" {
         // Of the C library that the standard one is made on.
-        fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
+        fn madvise(address: *mut u8, length: usize, advice: c_int) -> c_int;
     }
 
     pub fn ask(start: *mut u8, len: usize) {
@@ -32,7 +32,7 @@ mod system {
         if before < len {
             // SAFETY: the pages are within `len` bytes from `start`, which are the caller's; this advice changes nothing that
             // a program can see, and an address or a length that is refused, as where pages are larger, is only an error.
-            unsafe { madvise(start.wrapping_add(before).cast(), len - before, MADV_HUGEPAGE) };
+            unsafe { madvise(start.wrapping_add(before), len - before, MADV_HUGEPAGE) };
         }
     }
 }
