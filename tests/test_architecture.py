@@ -40,6 +40,7 @@ PYTHON = {
     "_predictions": "what the estimators make of the outputs",
     "classifier": "MLPClassifier",
     "regressor": "MLPRegressor",
+    "dask": "the estimators on a Dask cluster",
     "tabular": "tables as they come",
     "_sigma": "the derivative of an activation",
     "inspection": "one backward pass, open to look at",

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import steps
 
-SCRIPTS = ("changed_arrays", "interrupts", "leaks", "native_calls", "processes", "same_result")
+SCRIPTS = (
+    "changed_arrays",
+    "dask_kills",
+    "interrupts",
+    "leaks",
+    "native_calls",
+    "processes",
+    "same_result",
+)
 
 
 def main():

@@ -262,7 +262,7 @@ def gradient(
         cost = 0.0
         if weight:
             cost, _ = _core.loss_gradient(
-                np.ascontiguousarray(packed, dtype=plan.dtype),
+                _arrays.contiguous(packed, plan.dtype),
                 found,
                 rows.X,
                 rows.y,

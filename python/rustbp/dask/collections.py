@@ -1,0 +1,148 @@
+"""Partitions from what Dask has: arrays, data frames, sparse blocks, lists of delayed objects."""
+
+import math
+from typing import Any
+
+import dask
+import numpy as np
+from dask.delayed import Delayed
+
+from rustbp.dask.engine import Part
+
+
+def is_collection(data: Any) -> bool:
+    """Whether data is Dask's, or a list of Dask's."""
+    return hasattr(type(data), "__dask_graph__") or _is_delayed_list(data)
+
+
+def _is_delayed_list(data: Any) -> bool:
+    return (
+        isinstance(data, list | tuple) and bool(data) and all(isinstance(d, Delayed) for d in data)
+    )
+
+
+class Collected:
+    """The partitions of X, y and weights.
+
+    Attributes
+    ----------
+    parts : list of Part
+        Everything of each.
+    targets : list of Part or None
+        y and weights alone; None where they come with X.
+    rows_of_x : list of Part or None
+        X alone.
+    """
+
+    parts: list[Part]
+    targets: list[Part] | None
+    rows_of_x: list[Part] | None
+
+    def __init__(self, local: str, X: Any, y: Any, sample_weight: Any = None) -> None:
+        if not is_collection(X):
+            raise TypeError(
+                f"X must be a collection of Dask, or a list of delayed (X, y); got {type(X).__name__}. For data in "
+                f"this process there is rustbp.{local}."
+            )
+        given = {"X": X, "y": y, "sample_weight": sample_weight}
+        cut = {name: _delayed(name, data) for name, data in given.items() if data is not None}
+        counts = {name: len(blocks) for name, blocks in cut.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"{', '.join(counts)} must have the same partitions; got {counts}.")
+        _check_lengths(given)
+        self.parts = [Part(blocks) for blocks in zip(*cut.values(), strict=True)]
+        if y is None:
+            if not _is_delayed_list(X):
+                raise ValueError(
+                    "y must be a collection of Dask with the partitions of X; got None."
+                )
+            self.targets = self.rows_of_x = None
+        else:
+            self.rows_of_x = [Part(part.delayed[:1]) for part in self.parts]
+            self.targets = [Part(part.delayed[1:]) for part in self.parts]
+        self._X = X
+
+    def n_bytes(self, scans: list[dict[str, Any]]) -> float:
+        """Bytes of all rows, about; infinity where that is not known."""
+        if all(found["rows"] == 0 or "bytes" in found for found in scans):
+            return sum(found.get("bytes", 0) for found in scans)
+        rows = sum(found["rows"] for found in scans)
+        if hasattr(self._X, "dtypes"):
+            return rows * 8.0 * len(self._X.columns)
+        if hasattr(self._X, "dtype") and not math.isnan(self._X.shape[1]):
+            return float(rows * self._X.shape[1] * np.dtype(self._X.dtype).itemsize)
+        return math.inf
+
+
+def _delayed(name: str, data: Any) -> list[Any]:
+    if _is_delayed_list(data):
+        return list(data)
+    if isinstance(data, Delayed):
+        raise TypeError(
+            f"{name} is one Delayed object; pass a list of them, one for each partition."
+        )
+    if not hasattr(type(data), "__dask_graph__") or not hasattr(data, "to_delayed"):
+        raise TypeError(
+            f"{name} must be a collection of Dask with the partitions of X; got {type(data).__name__}."
+        )
+    if hasattr(data, "numblocks"):
+        if name == "X" and data.ndim != 2:
+            raise ValueError(f"X must have 2 dimensions; got {data.ndim}.")
+        if any(n > 1 for n in data.numblocks[1:]):
+            raise ValueError(
+                f"{name} has its columns in {data.numblocks[1]} chunks, and a partition has whole rows: "
+                f"{name}.rechunk({{1: -1}})."
+            )
+    blocks = data.to_delayed()
+    return list(np.ravel(blocks)) if isinstance(blocks, np.ndarray) else list(blocks)
+
+
+def _check_lengths(given: dict[str, Any]) -> None:
+    known = {
+        name: data.chunks[0]
+        for name, data in given.items()
+        if hasattr(data, "numblocks") and not any(math.isnan(n) for n in data.chunks[0])
+    }
+    for name, lengths in known.items():
+        if "X" in known and lengths != known["X"]:
+            raise ValueError(
+                f"X and {name} must have rows cut alike; got chunks {known['X'][:4]} and {lengths[:4]}."
+            )
+
+
+def lazily(model: Any, method: str, X: Any, empty: Any) -> Any:
+    """Predictions of partitions, made when somebody computes them; ``empty`` are those of no rows."""
+    if hasattr(X, "numblocks"):
+        _delayed("X", X)
+        wide = empty.ndim == 2
+        return X.map_blocks(
+            predicted,
+            model=dask.delayed(model, pure=True, traverse=False),
+            method=method,
+            empty=empty,
+            meta=empty,
+            dtype=empty.dtype,
+            **({"chunks": (X.chunks[0], (empty.shape[1],))} if wide else {"drop_axis": 1}),
+        )
+    if hasattr(X, "map_partitions"):
+        meta = _frame(empty, X._meta.index)
+        return X.map_partitions(predicted_frame, model=model, method=method, empty=empty, meta=meta)
+    predict = dask.delayed(predicted, pure=True)
+    return [predict(part, model=model, method=method, empty=empty) for part in X]
+
+
+def predicted(X: Any, model: Any, method: str, empty: Any) -> Any:
+    """What a model predicts for a partition, which may have no rows."""
+    return getattr(model, method)(X) if X.shape[0] else empty
+
+
+def predicted_frame(X: Any, model: Any, method: str, empty: Any) -> Any:
+    """The same with the index of a frame."""
+    return _frame(predicted(X, model, method, empty), X.index)
+
+
+def _frame(values: Any, index: Any) -> Any:
+    import pandas
+
+    kind = pandas.Series if values.ndim == 1 else pandas.DataFrame
+    return kind(values, index=index[: len(values)])

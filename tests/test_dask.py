@@ -1,0 +1,319 @@
+"""The estimators on a cluster of two processes: the bits of the local loop, whatever the data comes as."""
+
+import inspect
+import os
+import pickle
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+import rustbp
+from rustbp import MLPClassifier, MLPRegressor, partitions
+
+dask = pytest.importorskip("dask", reason="dask is not installed")
+distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+da = pytest.importorskip("dask.array")
+dd = pytest.importorskip("dask.dataframe")
+import pandas as pd  # noqa: E402
+
+from rustbp.dask import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+ROWS = 225
+STARTS = range(0, len(X), ROWS)
+PARTS = [(X[i : i + ROWS], y[i : i + ROWS]) for i in STARTS]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    # What Dask itself leaves open.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+OPTIONS = {
+    "hidden_layer_sizes": (12,),
+    "max_iter": 2,
+    "learning_rate_init": 0.01,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request):
+    """No key of ours is in the cluster after a test."""
+    yield
+    if "client" in request.fixturenames:
+        client = request.getfixturevalue("client")
+        deadline = time.monotonic() + 20
+        while left := client.run_on_scheduler(_ours):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.05)
+
+
+def _ours(dask_scheduler):
+    return [str(key) for key in dask_scheduler.tasks if "rustbp" in str(key)]
+
+
+def _predictions(dask_scheduler):
+    return [str(key) for key in dask_scheduler.tasks if "predicted" in str(key)]
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Oracle: the same pure functions, one after another in this process."""
+    return partitions.fit(MLPClassifier(**OPTIONS), PARTS, replicas=2)
+
+
+def array(values=None):
+    values = X if values is None else values
+    return da.from_array(values, chunks=(ROWS, *values.shape[1:]))
+
+
+def classifier(**options):
+    return DaskMLPClassifier(**{"replicas": 2} | OPTIONS | options)
+
+
+def assert_same(found, expected):
+    for name in ("coefs_", "intercepts_"):
+        for one, other in zip(getattr(found, name), getattr(expected, name), strict=True):
+            assert_array_equal(one, other)
+    assert getattr(found, "loss_curve_", None) == getattr(expected, "loss_curve_", None)
+
+
+def frame():
+    return dd.from_map(_frame_of, list(STARTS), meta=_frame_of(0).iloc[:0])
+
+
+def _frame_of(start):
+    rows = slice(start, start + ROWS)
+    table = pd.DataFrame(X[rows]).rename(columns=lambda i: f"p{i}")
+    return table.assign(label=y[rows])
+
+
+def _pair(start):
+    return X[start : start + ROWS], y[start : start + ROWS]
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_arrays_give_the_bits_of_the_local_loop(client, expected, persist):
+    model = classifier(persist=persist).fit(array(), array(y))
+    assert_same(model, expected)
+    assert model.client_ is client
+    assert model.partition_spec_["batch_size"] == 100
+    assert model.n_iter_ == 2
+    assert model.t_ == 2 * len(X)
+
+
+def test_sparse_blocks_frames_and_lists_do_too(client, expected):
+    csr = array().map_blocks(sparse.csr_array)
+    assert_same(classifier().fit(csr, array(y)), expected)
+    table = frame()
+    found = classifier().fit(table.drop(columns="label"), table["label"])
+    assert_same(found, expected)
+    assert list(found.feature_names_in_) == [f"p{i}" for i in range(64)]
+    pairs = [dask.delayed(_pair)(start) for start in STARTS]
+    assert_same(classifier().fit(pairs), expected)
+
+
+def test_predictions_are_lazy_and_those_of_the_local_model(client):
+    table = frame()
+    model = classifier().fit(table.drop(columns="label"), table["label"])
+    local = model.to_local()
+    assert type(local) is MLPClassifier
+    rows = table.drop(columns="label")
+    lazy, probability = model.predict(rows), model.predict_proba(rows)
+    assert not client.run_on_scheduler(_predictions)
+    whole = rows.compute()
+    found = lazy.compute()
+    assert_array_equal(found.index, whole.index)
+    assert_array_equal(found, local.predict(whole))
+    assert_allclose(probability.compute(), local.predict_proba(whole), rtol=0, atol=0)
+    del lazy, probability
+
+
+def test_predictions_of_arrays_with_empty_blocks(client):
+    model = classifier().fit(array(), array(y))
+    local = model.to_local()
+    some = array()[array()[:, 20] > 0.9]
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        found = getattr(model, method)(some)
+        assert found.dtype == getattr(local, method)(X[:2]).dtype
+        assert_array_equal(found.compute(), getattr(local, method)(X[X[:, 20] > 0.9]))
+    none = array()[array()[:, 20] > 2]
+    assert model.predict(none).compute().shape == (0,)
+    assert_array_equal(model.predict(X[:5]), local.predict(X[:5]))
+
+
+def test_scores_validation_weights_and_early_stopping(client):
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    model = classifier(early_stopping=True).fit(array(), array(y), array(weight))
+    parts = [(*part, weight[i : i + ROWS]) for i, part in zip(STARTS, PARTS, strict=True)]
+    local = partitions.fit(MLPClassifier(**OPTIONS, early_stopping=True), parts, replicas=2)
+    assert_same(model, local)
+    assert model.validation_scores_ == local.validation_scores_
+    found = model.score(array(), array(y), array(weight))
+    assert found == pytest.approx(local.score(X, y, weight), abs=1e-12)
+    there = classifier().fit(array(), array(y), X_val=array(), y_val=array(y))
+    here = classifier().fit(array(), array(y), X_val=X, y_val=y)
+    assert there.validation_scores_ == pytest.approx(here.validation_scores_, abs=1e-12)
+
+
+def test_going_on(client, expected):
+    model = classifier(max_iter=1).fit(array(), array(y))
+    model.partial_fit(array(), array(y))
+    # The second epoch of a fit is that of partial_fit.
+    assert_same(model, expected)
+    warm = classifier(warm_start=True).fit(array(), array(y))
+    before = warm.loss_
+    assert warm.fit(array(), array(y)).loss_ < before
+    assert len(warm.loss_curve_) == 4
+    first = classifier().partial_fit(array(), array(np.minimum(y, 3)), classes=np.arange(10))
+    assert_array_equal(first.classes_, np.arange(10))
+    local = first.to_local()
+    local.partial_fit(X, y)
+
+
+def test_numbers_and_lbfgs(client):
+    options = {"hidden_layer_sizes": (5,), "solver": "lbfgs", "max_iter": 10, "random_state": 0}
+    model = DaskMLPRegressor(**options, replicas=2).fit(array(), array(y / 9))
+    local = MLPRegressor(**options).fit(X, y / 9)
+    for one, other in zip(model.coefs_, local.coefs_, strict=True):
+        assert_allclose(one, other, atol=1e-7)
+    assert model.score(array(), array(y / 9)) == pytest.approx(local.score(X, y / 9), abs=1e-6)
+    assert_allclose(model.predict(array()).compute(), local.predict(X), atol=1e-6)
+
+
+def test_sorted_rows_are_mixed_once(client):
+    order = np.argsort(y, kind="stable")
+    with pytest.warns(UserWarning, match=r"differ in their labels.*mixed once"):
+        model = classifier(max_iter=12).fit(array(X[order]), array(y[order]))
+    with pytest.warns(UserWarning, match=r"differ in their labels.*forgets"):
+        other = classifier(max_iter=12, mix=False).fit(array(X[order]), array(y[order]))
+    assert model.score(array(), array(y)) > max(0.93, other.score(array(), array(y)) + 0.02)
+    with pytest.warns(UserWarning, match="differ in their labels"):
+        again = classifier(max_iter=12).fit(array(X[order]), array(y[order]))
+    assert_same(again, model)
+
+
+def test_a_worker_is_killed_in_mid_epoch(client):
+    """``kill -9`` while it trains: the bits of a fit without that."""
+    options = {"max_iter": 12, "persist": False}
+    expected = partitions.fit(MLPClassifier(**OPTIONS | {"max_iter": 12}), PARTS, replicas=2)
+    pids = client.run(os.getpid)
+    victim = next(iter(pids.values()))
+    killer = threading.Timer(0.5, os.kill, (victim, signal.SIGKILL))
+    killer.start()
+    model = classifier(**options).fit(array(), array(y))
+    killer.join()
+    assert_same(model, expected)
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_parameters_pickles_and_clones(client):
+    for kind, local in ((DaskMLPClassifier, MLPClassifier), (DaskMLPRegressor, MLPRegressor)):
+        ours = inspect.signature(kind).parameters
+        theirs = inspect.signature(local).parameters
+        assert list(ours) == [*theirs, "client", "replicas", "mix", "persist"]
+        for name, parameter in theirs.items():
+            assert ours[name].default == parameter.default, name
+            assert ours[name].kind == parameter.kind, name
+        values = {name: object() for name in ours}
+        assert kind(**values).get_params(deep=False) == values
+    model = classifier(client=client).fit(array(), array(y))
+    assert clone(model).client is client
+    read = pickle.loads(pickle.dumps(model))
+    assert read.client is None
+    assert_same(read, model)
+    assert_array_equal(read.predict(X), model.predict(X))
+    assert pickle.loads(pickle.dumps(model.to_local())).score(X, y) == model.score(X, y)
+
+
+def nan_in_one():
+    bad = X.copy()
+    bad[3 * ROWS] = np.nan
+    return array(bad)
+
+
+BAD = {
+    "numpy": (lambda: (X, y), TypeError, "rustbp.MLPClassifier"),
+    "NaN": (lambda: (nan_in_one(), array(y)), ValueError, "Partition 3: Input X contains NaN"),
+    "columns": (
+        lambda: (da.from_array(X, chunks=(ROWS, 32)), array(y)),
+        ValueError,
+        r"columns in 2 chunks.*rechunk",
+    ),
+    "partitions": (
+        lambda: (array(), da.from_array(y, chunks=100)),
+        ValueError,
+        "must have the same partitions",
+    ),
+    "rows": (
+        lambda: (array(), da.from_array(y, chunks=((100, *[ROWS] * 6, 347),))),
+        ValueError,
+        "rows cut alike",
+    ),
+    "y here": (lambda: (array(), y), TypeError, "y must be a collection of Dask"),
+    "no y": (lambda: (array(), None), ValueError, "y must be a collection"),
+    "empty": (lambda: (array()[:0], array(y)[:0]), ValueError, "no rows in any partition"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_leaves_the_model_as_it_was(client, expected, kind):
+    make, error, message = BAD[kind]
+    model = classifier().fit(array(), array(y)) if kind == "NaN" else classifier()
+    with pytest.raises(error, match=message):
+        model.fit(*make())
+    if kind == "NaN":
+        assert_same(model, expected)
+    else:
+        with pytest.raises(NotFittedError):
+            model.to_local()
+
+
+def test_ctrl_c_keeps_the_last_epoch(client):
+    model = classifier(max_iter=10_000, n_iter_no_change=np.inf)
+    done = threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT))
+    done.start()
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(array(), array(y))
+    done.join()
+    assert 0 < model.n_iter_ == len(model.loss_curve_)
+    model.score(array(), array(y))
+
+
+def test_without_a_client_or_with_a_closed_one(client):
+    closed = distributed.Client(client.scheduler.address, set_as_default=False)
+    closed.close()
+    with pytest.raises(RuntimeError, match="client is closed"):
+        classifier(client=closed).fit(array(), array(y))
+    with client.as_current():
+        pass
+    with pytest.warns(ConvergenceWarning):
+        classifier(client=client, max_iter=1).fit(array(), array(y))
+
+
+def test_names(client):
+    assert rustbp.dask.__all__ == ["DaskMLPClassifier", "DaskMLPRegressor"]
+    with pytest.warns(UserWarning, match="replicas=1 lets no more"):
+        classifier(replicas=1, max_iter=1).fit(array(), array(y))
