@@ -76,7 +76,6 @@ RUST = {
     "inspect": "every quantity of one backward pass",
     "input_gradients": "how outputs change with inputs",
     "format": "a model as bytes",
-    "guard_pages": "tests on memory between closed pages",
     "python": "the binding",
     ".": "the crate",
 }
