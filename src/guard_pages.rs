@@ -88,10 +88,11 @@ unsafe impl GlobalAlloc for Guarded {
         }
         let first = NEXT.fetch_add(pages + PAGE, Ordering::Relaxed);
         let at = std::ptr::with_exposed_provenance_mut::<u8>(first);
+        if first + pages >= END.load(Ordering::Relaxed) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: pages that were set aside and that nobody else has had.
-        if first + pages >= END.load(Ordering::Relaxed)
-            || unsafe { mprotect(at, pages, READ_AND_WRITE) } != 0
-        {
+        if unsafe { mprotect(at, pages, READ_AND_WRITE) } != 0 {
             return std::ptr::null_mut();
         }
         let front = AT_FRONT.load(Ordering::Relaxed);

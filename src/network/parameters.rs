@@ -56,7 +56,7 @@ impl Network {
         to: &mut [T],
     ) {
         let stride = (coefs.nrows() + 1) * WIDTH;
-        let ahead = coefs.strides()[0].wrapping_mul(ROWS_AHEAD as isize);
+        let ahead = coefs.strides()[0].wrapping_mul(ROWS_AHEAD.cast_signed());
         for (row, values) in coefs.rows().into_iter().chain([intercepts]).enumerate() {
             for (i, panel) in panels.clone().enumerate() {
                 let to = &mut to[i * stride + row * WIDTH..][..WIDTH];

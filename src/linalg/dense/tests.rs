@@ -111,7 +111,7 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
             if !dispatch(isa, block) {
                 continue;
             }
-            for j in 0..cols {
+            for (j, &sum) in sums[..cols].iter().enumerate() {
                 let column = panel * WIDTH + j;
                 for i in 0..inputs {
                     let row = input_panel * WIDTH + i;
@@ -121,7 +121,7 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
                     assert_eq!(gradient[at].as_f64(), expected, "a^T delta: {case}");
                 }
                 let expected = 1.0 + (0..m).map(|r| number(r, column, 2)).sum::<f64>();
-                assert_eq!(sums[j].as_f64(), expected, "sums of delta: {case}");
+                assert_eq!(sum.as_f64(), expected, "sums of delta: {case}");
             }
         }
     }
