@@ -4,6 +4,8 @@ import inspect
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -291,15 +293,39 @@ def test_bad_input_leaves_the_model_as_it_was(client, expected, kind):
             model.to_local()
 
 
+INTERRUPTED = """
+import os, signal, sys, threading, warnings
+import dask.array as da
+import distributed
+import numpy as np
+from rustbp.dask import DaskMLPClassifier
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+itself = os.getpid()
+
+def schedule(progress):
+    # In the second epoch; workers have a copy of this.
+    if progress > 0.001 and os.getpid() == itself and "BEGUN" not in os.environ:
+        os.environ["BEGUN"] = "1"
+        threading.Timer(0.5, os.kill, (itself, signal.SIGINT)).start()
+    return 1.0
+
+if __name__ == "__main__":
+    X = da.random.default_rng(0).random((600, 8), chunks=(100, 8))
+    with distributed.Client(sys.argv[1]):
+        model = DaskMLPClassifier((8,), max_iter=1000, n_iter_no_change=np.inf, schedule=schedule)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            model.fit(X, (X[:, 0] > 0.5).astype(int))
+        said = any("Training interrupted by user" in str(warning.message) for warning in found)
+        print(said, 0 < model.n_iter_ == len(model.loss_curve_) < 1000, model.score(X, X[:, 0] > 0.5) >= 0)
+"""
+
+
 def test_ctrl_c_keeps_the_last_epoch(client):
-    model = classifier(max_iter=10_000, n_iter_no_change=np.inf)
-    done = threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT))
-    done.start()
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
-        model.fit(array(), array(y))
-    done.join()
-    assert 0 < model.n_iter_ == len(model.loss_curve_)
-    model.score(array(), array(y))
+    command = [sys.executable, "-c", INTERRUPTED, client.scheduler.address]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert found.stdout.split() == ["True"] * 3, found.stderr
 
 
 def test_without_a_client_or_with_a_closed_one(client):
