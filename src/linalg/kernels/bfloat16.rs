@@ -132,7 +132,8 @@ impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
         pairs: &'a mut [Pair],
     ) -> View<'a, Pair> {
         let stride = rows.div_ceil(2) * WIDTH;
-        for (i, out) in pairs.chunks_exact_mut(stride).take(count).enumerate() {
+        // No rows are no pairs, and a chunk of nothing is none.
+        for (i, out) in pairs.chunks_exact_mut(stride.max(1)).take(count).enumerate() {
             Self::rows(&panels.data[i * panels.stride..][..rows * WIDTH], out);
         }
         View { data: pairs, stride }
