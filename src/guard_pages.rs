@@ -154,7 +154,7 @@ impl<T: Real> Inputs<T> {
 
 fn check<T: Real>(isa: Isa, sizes: &[usize], rows: usize, number: usize) {
     // A single softmax unit is always 1: away from a target of 0 it would grow for ever.
-    let output = match number % 2 == 0 && !sizes.ends_with(&[1]) {
+    let output = match number.is_multiple_of(2) && !sizes.ends_with(&[1]) {
         true => Output::Softmax,
         false => Output::from_name("logistic").unwrap(),
     };
