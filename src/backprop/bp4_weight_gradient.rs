@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use crate::backprop::inputs::Inputs;
 use crate::backprop::workspace::Workspace;
-use crate::linalg::dense;
+use crate::linalg::dense::{self, tile::Size};
 use crate::linalg::kernels::{Operands, Real, Vector};
 use crate::linalg::memory::panels::WIDTH;
+use crate::linalg::memory::prefetch::Next;
 use crate::linalg::zeros::sparse;
 use crate::network::Block;
 
 /// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces, for the block of each of `panels`: up to `PANELS`
-/// panels of neurons, as [`Workspace::at_once`] says.
+/// panels of neurons, as [`Workspace::at_once`] says. The rows of `next` are asked for meanwhile.
 #[inline(always)]
 pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
     block: &Block,
@@ -19,6 +20,7 @@ pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
     panels: &Range<usize>,
     workspaces: &[Workspace<V::Scalar>],
     gradient: &mut [V::Scalar],
+    next: &mut [Next<V::Scalar>],
 ) {
     for (i, w) in workspaces.iter().enumerate() {
         let resume = i > 0;
@@ -38,7 +40,8 @@ pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
                 let cols = delta.cols().min(panels.end * WIDTH) - panels.start * WIDTH;
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
                 let delta = w.delta_terms::<V>(block.layer - 1, panels.start);
-                dense::outer::<V>(a, delta, rows, block.rows, cols, resume, gradient);
+                let size = Size { rows: block.rows, depth: rows, cols };
+                dense::outer::<V>(a, delta, size, resume, gradient, next);
             }
         }
     }

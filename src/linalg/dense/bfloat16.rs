@@ -221,7 +221,8 @@ mod tests {
             let a = V::Operands::panels(view(self.a), 1, rows, for_a);
             let delta = V::Operands::panels(view(self.delta), 1, rows, for_delta);
             let steps = rows.div_ceil(2);
-            outer::<V>(a, delta, steps, self.inputs, self.cols, true, self.gradient);
+            let size = Size { rows: self.inputs, depth: steps, cols: self.cols };
+            outer::<V>(a, delta, size, true, self.gradient, &mut []);
         }
     }
 

@@ -47,6 +47,11 @@ const TILES_AND_PANELS: usize = 3 * WIDTH;
 /// No part of the depth is shorter: a tile reads and writes all of its sums for each part.
 const LEAST_DEPTH: usize = 4 * WIDTH;
 
+/// A thread may have no rows of a batch, and sizes are divided by them.
+const fn at_least_one(rows: usize) -> usize {
+    if rows > 0 { rows } else { 1 }
+}
+
 /// Bytes of a row of what a tile takes of the right matrix.
 const fn right_row<V: Vector>() -> usize {
     panels_of_tile::<V>() * WIDTH * size_of::<Lane<V>>()
@@ -57,7 +62,7 @@ const fn right_row<V: Vector>() -> usize {
 /// δ wᵀ of the right one) in a part of the L2 cache.
 pub const fn depth<V: Vector>(rows: usize) -> usize {
     let in_l1 = L1 / 2 / right_row::<V>();
-    let in_l2 = L2 / 4 / (if rows > 0 { rows } else { 1 } * size_of::<Lane<V>>());
+    let in_l2 = L2 / 4 / (at_least_one(rows) * size_of::<Lane<V>>());
     let steps = if in_l1 < in_l2 { in_l1 } else { in_l2 };
     let steps = if steps < LEAST_DEPTH { LEAST_DEPTH } else { steps };
     steps - steps % WIDTH
@@ -69,7 +74,7 @@ pub const MOST_STEPS: usize = L1 / 2 / (2 * WIDTH * size_of::<Pair>());
 /// Panels of a result of `rows` rows that are taken at once: they stay in a part of the L2 cache from one part of the depth
 /// to the next.
 pub const fn group<V: Vector>(rows: usize) -> usize {
-    let panels = L2 / 4 / (if rows > 0 { rows } else { 1 } * WIDTH * size_of::<V::Scalar>());
+    let panels = L2 / 4 / (at_least_one(rows) * WIDTH * size_of::<V::Scalar>());
     let most = panels_of_tile::<V>();
     if panels < most { most } else { panels - panels % most }
 }
@@ -77,7 +82,7 @@ pub const fn group<V: Vector>(rows: usize) -> usize {
 /// Inputs whose part of δ wᵀ is computed at once for so many rows of the batch: it stays in a part of the L2 cache until it is
 /// transposed.
 pub const fn inputs<T>(rows: usize) -> usize {
-    let most = L2 / 4 / (rows.next_multiple_of(WIDTH) * size_of::<T>());
+    let most = L2 / 4 / (at_least_one(rows).next_multiple_of(WIDTH) * size_of::<T>());
     let (least, most) = (TILES_AND_PANELS, if most < MOST_INPUTS { most } else { MOST_INPUTS });
     if most < least { least } else { most - most % least }
 }
@@ -94,7 +99,7 @@ pub const fn panels_of_delta<V: Vector>(rows: usize) -> usize {
 
 /// ... and panels of a, which stay in another part of it for all of these panels of δ.
 pub const fn panels_of_a<V: Vector>(rows: usize) -> usize {
-    let panels = L2 / 4 / (if rows > 0 { rows } else { 1 } * WIDTH * size_of::<Lane<V>>());
+    let panels = L2 / 4 / (at_least_one(rows) * WIDTH * size_of::<Lane<V>>());
     if panels < 1 { 1 } else { panels }
 }
 

@@ -1,64 +1,9 @@
 //! The rows of a matrix times one panel or two, over a part of the depth: what a w + b and δ wᵀ are made of.
 
-use crate::linalg::dense::tile::{Tiles, column, cover, panels_of_tile, tile};
+use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile, tiles};
 use crate::linalg::kernels::{Operands, Vector};
 use crate::linalg::memory::panels::{View, WIDTH};
-use crate::linalg::memory::prefetch::{LINE, ROWS_AHEAD, prefetch, prefetch_l2};
-
-/// The sizes of a product.
-#[derive(Clone, Copy)]
-pub(super) struct Size {
-    pub rows: usize,
-    pub depth: usize,
-    pub cols: usize,
-}
-
-/// Rows of panels that will be needed after this product, and are asked for meanwhile.
-#[derive(Clone, Copy)]
-pub(super) struct Next<T> {
-    at: *const T,
-    /// Numbers from the last row of a panel to the first one of the next.
-    gap: usize,
-    rows: usize,
-    /// Rows of the panel that are left, and panels.
-    left: usize,
-    panels: usize,
-    /// Rows for each [`WIDTH`] steps of a tile.
-    at_once: usize,
-}
-
-impl<T> Next<T> {
-    /// Nothing.
-    pub fn none() -> Self {
-        Self { at: std::ptr::null(), gap: 0, rows: 0, left: 0, panels: 0, at_once: 0 }
-    }
-
-    /// `rows` rows from `at` on, of each of `panels` panels that are `stride` apart. They may be anywhere.
-    #[inline(always)]
-    pub fn rows(at: *const T, stride: usize, panels: usize, rows: usize) -> Self {
-        let gap = stride.wrapping_sub(rows * WIDTH);
-        Self { at, gap, rows, left: rows, panels, at_once: 0 }
-    }
-
-    #[inline(always)]
-    fn ask(&mut self) {
-        for _ in 0..self.at_once {
-            if self.left == 0 {
-                if self.panels <= 1 {
-                    return;
-                }
-                self.panels -= 1;
-                self.left = self.rows;
-                self.at = self.at.wrapping_add(self.gap);
-            }
-            for line in (0..WIDTH).step_by(LINE / size_of::<T>()) {
-                prefetch_l2(self.at.wrapping_add(line));
-            }
-            self.left -= 1;
-            self.at = self.at.wrapping_add(WIDTH);
-        }
-    }
-}
+use crate::linalg::memory::prefetch::{Next, ROWS_AHEAD, prefetch};
 
 struct RowsTimesPanels<V: Vector, O: Operands<V::Scalar, V>> {
     left: *const O::Lane,
@@ -97,13 +42,7 @@ pub(super) fn rows_times_panels<V: Vector, O: Operands<V::Scalar, V>>(
         Some(View { data, stride }) => (data.as_ptr(), 0, stride),
         None => (out.cast_const(), WIDTH, out_stride),
     };
-    if depth == 0 || rows == 0 {
-        next.panels = 0;
-    }
-    if next.panels > 0 {
-        let tiles = rows / (WIDTH / 2) + 1;
-        next.at_once = (next.panels * next.rows).div_ceil(tiles * depth.div_ceil(WIDTH));
-    }
+    next.share(tiles::<V>(rows, cols) * depth.div_ceil(WIDTH));
     let mut job = RowsTimesPanels::<V, O> {
         left: left.data.as_ptr(),
         left_stride: left.stride,

@@ -26,17 +26,18 @@ impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
         if self.panels > panels_of_tile::<V>() {
             return false;
         }
-        for &(a, delta, rows) in self.parts {
+        for (i, &(a, delta, rows)) in self.parts.iter().enumerate() {
             let room = || vec![Pair::default(); 2 * (rows + 1) * WIDTH];
             let (mut for_a, mut for_delta) = (room(), room());
             let a = V::Operands::panels(a, 1, rows, &mut for_a);
             let terms = V::Operands::panels(delta, self.panels, rows, &mut for_delta);
             let steps = rows.div_ceil(V::Operands::TERMS);
-            outer::<V>(a, terms, steps, self.inputs, self.cols, true, self.gradient);
+            let size = Size { rows: self.inputs, depth: steps, cols: self.cols };
+            outer::<V>(a, terms, size, i > 0, self.gradient, &mut []);
             for (panel, sums) in self.sums.chunks_mut(WIDTH).take(self.panels).enumerate() {
                 let delta = &delta.data[panel * delta.stride..][..rows * WIDTH];
                 let cols = WIDTH.min(self.cols - panel * WIDTH);
-                column_sums::<V>(delta, cols, true, sums);
+                column_sums::<V>(delta, cols, i > 0, sums);
             }
         }
         true
@@ -116,11 +117,11 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
                 for i in 0..inputs {
                     let row = input_panel * WIDTH + i;
                     let products = (0..m).map(|r| number(r, row, 1) * number(r, column, 2));
-                    let expected = 1.0 + products.sum::<f64>();
+                    let expected = products.sum::<f64>();
                     let at = j / WIDTH * WIDTH * WIDTH + i * WIDTH + j % WIDTH;
                     assert_eq!(gradient[at].as_f64(), expected, "a^T delta: {case}");
                 }
-                let expected = 1.0 + (0..m).map(|r| number(r, column, 2)).sum::<f64>();
+                let expected = (0..m).map(|r| number(r, column, 2)).sum::<f64>();
                 assert_eq!(sum.as_f64(), expected, "sums of delta: {case}");
             }
         }
@@ -136,6 +137,19 @@ fn every_kernel_against_plain_loops() {
                     check::<f32>(isa, m, k, n);
                     check::<f64>(isa, m, k, n);
                 }
+            }
+        }
+    }
+}
+
+/// A thread may have no rows of a batch.
+#[test]
+fn no_rows() {
+    for isa in Isa::all_available().chain(Isa::all_bfloat16()) {
+        for (k, n) in [(1, 1), (17, 33), (300, 257)] {
+            check::<f32>(isa, 0, k, n);
+            if !isa.multiplies_bfloat16() {
+                check::<f64>(isa, 0, k, n);
             }
         }
     }

@@ -7,13 +7,14 @@
 
 use crate::linalg::dense::blocks::{self, depth, parts};
 use crate::linalg::dense::layer::{Epilogue, Layer};
-use crate::linalg::dense::rows_times_panels::{Next, Size, rows_times_panels};
+use crate::linalg::dense::rows_times_panels::rows_times_panels;
 use crate::linalg::dense::scratch::{
     PRODUCTS_STRIDE, Scratch, errors_len, errors_stride, weights_len,
 };
-use crate::linalg::dense::tile::panels_of_tile;
+use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH, panel_cols, panel_count};
+use crate::linalg::memory::prefetch::Next;
 
 struct Transposed<'a, T, E> {
     delta: &'a Panels<T>,
@@ -88,13 +89,23 @@ impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
         let errors = V::Operands::panels(errors, panel_count(rows), fan_out, right.as_mut_slice());
         let stride = PRODUCTS_STRIDE * WIDTH;
         let zeros = [T::ZERO; WIDTH];
+        let depth = depth::<V>(rows);
         for inputs in parts(0..fan_in, blocks::inputs::<T>(rows), WIDTH) {
-            for steps in parts(0..fan_out.div_ceil(terms), depth::<V>(rows), WIDTH) {
+            for steps in parts(0..fan_out.div_ceil(terms), depth, WIDTH) {
                 let neurons = steps.start * terms..fan_out.min(steps.end * terms);
                 let weights = self.layer.view_from(neurons.start / WIDTH).from(0, inputs.start);
+                // The weights after these: of the next part of the depth, or of the next inputs.
+                let next = match neurons.end < fan_out {
+                    true => self.layer.view_from(neurons.end / WIDTH).from(0, inputs.start),
+                    false => self.layer.view_from(self.layer.first).from(0, inputs.end),
+                };
+                let (ahead, blocks) = (next.data.as_ptr(), panel_count(neurons.len()));
                 let (count, left) = (inputs.len(), left.as_mut_slice());
                 let weights = V::Operands::left(weights, count, neurons.len(), left);
-                for panels in parts(0..panel_count(rows), panels_of_tile::<V>(), 1) {
+                let goes = parts(0..panel_count(rows), panels_of_tile::<V>(), 1);
+                let at_once = count.div_ceil(goes.clone().count());
+                for (go, panels) in goes.enumerate() {
+                    let ahead = ahead.wrapping_add(go * at_once * WIDTH);
                     let cols = rows.min(panels.end * WIDTH) - panels.start * WIDTH;
                     rows_times_panels::<V, V::Operands>(
                         weights,
@@ -102,7 +113,7 @@ impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
                         Size { rows: count, depth: steps.len(), cols },
                         (steps.start == 0).then_some(View { data: &zeros, stride: 0 }),
                         (&mut products[panels.start * stride..], stride),
-                        Next::none(),
+                        Next::rows(ahead, next.stride, blocks, at_once),
                     );
                 }
             }

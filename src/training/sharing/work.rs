@@ -6,8 +6,10 @@ use crate::network::Network;
 
 /// A batch is taken in goes of at most so many rows, so that memory stays bounded when a batch is the whole data set ...
 const MAX_ROWS_AT_ONCE: usize = 1024;
-/// ... and of about so many multiplications, so that it can be interrupted within some ten milliseconds.
-const MAX_WORK_AT_ONCE: usize = 1 << 30;
+/// ... and of about so many multiplications, so that it can be interrupted within some tenth of a second, but not of so few
+/// rows that reading all weights three times and going on from the sums so far takes longer than the products.
+const MAX_WORK_AT_ONCE: usize = 1 << 33;
+const WORTH_A_GO: usize = 256;
 /// Multiplications that are worth a second thread: some ten microseconds ...
 pub const WORK_PER_THREAD: usize = 1 << 19;
 /// ... and rows, as long as one processor's cache holds all weights: after each batch half of them have to move, and lists
@@ -19,7 +21,7 @@ const WEIGHTS_IN_CACHE: usize = 1 << 18;
 /// Rows of a batch that are taken at once.
 pub fn rows_at_once(network: &Network, batch: usize) -> usize {
     let most = MAX_WORK_AT_ONCE / work_per_row(network, &[]).max(1);
-    batch.min(most.clamp(16, MAX_ROWS_AT_ONCE))
+    batch.min(most.clamp(WORTH_A_GO, MAX_ROWS_AT_ONCE))
 }
 
 /// Threads that this much work keeps busy.
