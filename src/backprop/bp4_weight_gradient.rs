@@ -7,12 +7,11 @@ use crate::backprop::workspace::Workspace;
 use crate::linalg::dense::{self, tile::Size};
 use crate::linalg::kernels::{Operands, Real, Vector};
 use crate::linalg::memory::panels::WIDTH;
-use crate::linalg::memory::prefetch::Next;
 use crate::linalg::zeros::sparse;
 use crate::network::Block;
 
 /// BP4: ∂C/∂w^l_jk = a^(l-1)_k δ^l_j, summed over the rows of all workspaces, for the block of each of `panels`: up to `PANELS`
-/// panels of neurons, as [`Workspace::at_once`] says. The rows of `next` are asked for meanwhile.
+/// panels of neurons, as [`Workspace::at_once`] says.
 #[inline(always)]
 pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
     block: &Block,
@@ -20,7 +19,6 @@ pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
     panels: &Range<usize>,
     workspaces: &[Workspace<V::Scalar>],
     gradient: &mut [V::Scalar],
-    next: &mut [Next<V::Scalar>],
 ) {
     for (i, w) in workspaces.iter().enumerate() {
         let resume = i > 0;
@@ -41,7 +39,7 @@ pub fn weight_gradient<V: Vector<Scalar: Real>, const PANELS: usize>(
                 let a = w.a_terms::<V>(block.layer - 1, inputs);
                 let delta = w.delta_terms::<V>(block.layer - 1, panels.start);
                 let size = Size { rows: block.rows, depth: rows, cols };
-                dense::outer::<V>(a, delta, size, resume, gradient, next);
+                dense::outer::<V>(a, delta, size, resume, gradient);
             }
         }
     }

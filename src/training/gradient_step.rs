@@ -7,15 +7,12 @@ use crate::data::Ahead;
 use crate::linalg::dense::tile::panels_of_tile;
 use crate::linalg::kernels::{Kernel, Real, Vector};
 use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH};
-use crate::linalg::memory::prefetch::{Next, prefetch};
+use crate::linalg::memory::prefetch::prefetch;
 use crate::linalg::zeros::columns::{self, InColumns};
 use crate::linalg::zeros::sparse::MAX_PANELS_AT_ONCE;
 use crate::network::{AtOnce, Block, Network};
 use crate::training::loss::sum_of_squares;
 use crate::training::optimizer::{MAX_SLOTS, Update, Updates};
-
-/// Bytes of a share of the parameters that no cache of a core is expected to hold until their update.
-const FAR: usize = 1 << 20;
 
 /// What becomes of the sums of a block, once BP3 or BP4 has them.
 #[derive(Clone, Copy)]
@@ -86,24 +83,6 @@ impl<T: Real> Share<'_, T> {
     /// Where a block of this share stands in its vectors; `origin` is where the first one begins.
     pub(super) fn range(block: &Block, origin: usize) -> Range<usize> {
         block.start - origin..block.range().end - origin
-    }
-
-    /// Rows of a block, and of those of the panels after it, in the parameters and the state: to ask for before an update.
-    fn rows_of(
-        &self,
-        block: &Block,
-        origin: usize,
-        stride: usize,
-        panels: usize,
-    ) -> [Next<T>; 1 + MAX_SLOTS] {
-        let [first, second] = self.state.each_ref().map(|slot| &**slot);
-        [&*self.parameters, first, second].map(|numbers| match numbers.is_empty() {
-            true => Next::none(),
-            false => {
-                let at = numbers.as_ptr().wrapping_add(block.start - origin);
-                Next::rows(at, stride, panels, block.rows)
-            }
-        })
     }
 
     /// Update the block, or keep its sums.
@@ -186,9 +165,7 @@ impl<T: Real> GradientStep<'_, '_, T> {
             None => AtOnce::default(),
         };
         let by_columns = ColumnsAlone::of(workspaces, &step);
-        let is_far = size_of_val(share.parameters) > FAR;
-        let mut bands = network.bands(share.blocks.clone(), at_once).peekable();
-        while let Some(band) = bands.next() {
+        for band in network.bands(share.blocks.clone(), at_once) {
             let first = network.block_of(&band, band.panels.start);
             if let (Some(columns), 1, Some(inputs)) = (&by_columns, first.layer, first.inputs) {
                 // All blocks of a panel that the share has, with the first of them.
@@ -215,15 +192,7 @@ impl<T: Real> GradientStep<'_, '_, T> {
             }
             if let Some(inputs) = first.inputs {
                 let sums = sums.as_flattened_mut();
-                let mut next = match bands.peek() {
-                    Some(band) if is_far => {
-                        let first = network.block_of(band, band.panels.start);
-                        let stride = (network.sizes()[first.layer - 1] + 1) * WIDTH;
-                        share.rows_of(&first, origin, stride, band.panels.len())
-                    }
-                    _ => [Next::none(); _],
-                };
-                weight_gradient::<V, N>(&first, inputs, &band.panels, workspaces, sums, &mut next);
+                weight_gradient::<V, N>(&first, inputs, &band.panels, workspaces, sums);
             }
             for (i, panel) in band.panels.clone().enumerate() {
                 let (block, sums) = (network.block_of(&band, panel), &mut sums[i]);

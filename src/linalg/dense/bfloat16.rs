@@ -73,6 +73,7 @@ impl<T: Real> Kernel<T> for Keep<'_, T> {
 mod tests {
     use super::*;
     use crate::backprop::nothing;
+    use crate::linalg::dense::tile::Size;
     use crate::linalg::dense::{Layer, Scratch, affine, outer, transposed};
     use crate::linalg::kernels::bfloat16_model::{self as model, rounded};
     use crate::linalg::memory::panels::{View, WIDTH, panel_cols, panel_count};
@@ -222,7 +223,7 @@ mod tests {
             let delta = V::Operands::panels(view(self.delta), 1, rows, for_delta);
             let steps = rows.div_ceil(2);
             let size = Size { rows: self.inputs, depth: steps, cols: self.cols };
-            outer::<V>(a, delta, size, true, self.gradient, &mut []);
+            outer::<V>(a, delta, size, true, self.gradient);
         }
     }
 

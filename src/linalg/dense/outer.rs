@@ -2,12 +2,11 @@
 //! 1 for a.
 
 use crate::linalg::dense::blocks::{self, parts};
-use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile, tiles};
+use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
 use crate::linalg::kernels::{Lane, Operands, Scalar, Vector};
 use crate::linalg::memory::panels::{BLOCK, View, WIDTH};
-use crate::linalg::memory::prefetch::Next;
 
-struct OuterTiles<'a, V: Vector, O: Operands<V::Scalar, V>> {
+struct OuterTiles<V: Vector, O: Operands<V::Scalar, V>> {
     a: *const O::Lane,
     /// Lanes from one row of a to the next; 0 where a is a single number for all rows.
     step: usize,
@@ -22,10 +21,9 @@ struct OuterTiles<'a, V: Vector, O: Operands<V::Scalar, V>> {
     resume: bool,
     /// A block for each panel.
     gradient: *mut V::Scalar,
-    next: &'a mut [Next<V::Scalar>],
 }
 
-impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for OuterTiles<'_, V, O> {
+impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for OuterTiles<V, O> {
     type V = V;
     const PANELS: usize = panels_of_tile::<V>();
 
@@ -45,18 +43,9 @@ impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for OuterTiles<'_, V, O> {
         // SAFETY: a and delta have `rows` rows of WIDTH numbers, of which columns row .. row + MR of a are read; or a is one
         // number, read over and over by a tile of one row.
         unsafe {
-            let mut done = 0;
-            while done < self.rows {
-                let steps = (self.rows - done).min(STEPS);
-                for next in &mut *self.next {
-                    next.ask();
-                }
-                let a = (self.a.add(row + done * self.step), 1, self.step);
-                let delta = (self.delta.add(done * WIDTH), self.delta_stride);
-                let ahead = (self.ahead.wrapping_add(done * WIDTH), 0);
-                tile::<V, O, MR, NV>(&mut acc, a, delta, steps, ahead);
-                done += steps;
-            }
+            let a = (self.a.add(row), 1, self.step);
+            let delta = (self.delta, self.delta_stride);
+            tile::<V, O, MR, NV>(&mut acc, a, delta, self.rows, (self.ahead, 0));
         }
         for (i, acc) in acc.iter().enumerate() {
             for (j, acc) in acc.iter().enumerate() {
@@ -68,14 +57,11 @@ impl<V: Vector, O: Operands<V::Scalar, V>> Tiles for OuterTiles<'_, V, O> {
     }
 }
 
-/// Steps of a tile after which a few more rows of what comes next are asked for.
-const STEPS: usize = WIDTH;
-
 /// Terms, a register of each, that take about as long as to transpose a block.
 const TRANSPOSING: usize = 256;
 
 /// aᵀ δ for a block of up to 16 inputs and the outputs of one panel, or of as many as a tile is wide, with `resume` added to
-/// what `gradient` holds, and the rows of `next` asked for meanwhile.
+/// what `gradient` holds.
 ///
 /// `a` and `delta` are the same rows (or pairs of rows), as many as `size` has depth; `gradient` gets a block for each panel of
 /// `delta`, the rows of `size`, one for each input, of WIDTH numbers, of which its columns are computed. To be used inside a
@@ -87,7 +73,6 @@ pub fn outer<V: Vector>(
     size: Size,
     mut resume: bool,
     gradient: &mut [V::Scalar],
-    next: &mut [Next<V::Scalar>],
 ) {
     let Size { rows: inputs, depth: rows, cols } = size;
     let panels = cols.div_ceil(WIDTH);
@@ -110,10 +95,10 @@ pub fn outer<V: Vector>(
         }
         None => (a, delta, inputs, cols, gradient.as_mut_ptr()),
     };
-    for next in &mut *next {
-        next.share(tiles::<V>(height, width) * rows.div_ceil(STEPS));
-    }
-    for rows in parts(0..rows, blocks::rows::<V>(), 1) {
+    let mut parts = parts(0..rows, blocks::rows::<V>(), 1);
+    // Once at least, as a sum over no rows is 0.
+    let mut part = Some(parts.next().unwrap_or(0..0));
+    while let Some(rows) = part {
         let (a, delta) = (a.from(0, rows.start), delta.from(0, rows.start));
         let mut job = OuterTiles::<V, V::Operands> {
             a: a.data.as_ptr(),
@@ -126,10 +111,10 @@ pub fn outer<V: Vector>(
             ahead: a.data.as_ptr().wrapping_add(rows.len() * WIDTH),
             resume,
             gradient: sums,
-            next,
         };
         cover(&mut job, height, width);
         resume = true;
+        part = parts.next();
     }
     if let Some(transposed) = &transposed {
         V::transpose(transposed, gradient);
@@ -164,7 +149,6 @@ pub fn column_sums<V: Vector>(
         ahead: delta.as_ptr(),
         resume,
         gradient: gradient.as_mut_ptr(),
-        next: &mut [],
     };
     cover(&mut job, 1, cols);
 }

@@ -1,6 +1,6 @@
 //! The rows of a matrix times one panel or two, over a part of the depth: what a w + b and δ wᵀ are made of.
 
-use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile, tiles};
+use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
 use crate::linalg::kernels::{Operands, Vector};
 use crate::linalg::memory::panels::{View, WIDTH};
 use crate::linalg::memory::prefetch::{Next, ROWS_AHEAD, prefetch};
@@ -42,7 +42,8 @@ pub(super) fn rows_times_panels<V: Vector, O: Operands<V::Scalar, V>>(
         Some(View { data, stride }) => (data.as_ptr(), 0, stride),
         None => (out.cast_const(), WIDTH, out_stride),
     };
-    next.share(tiles::<V>(rows, cols) * depth.div_ceil(WIDTH));
+    // A tile has WIDTH rows at most.
+    next.share(rows.div_ceil(WIDTH) * depth.div_ceil(WIDTH));
     let mut job = RowsTimesPanels::<V, O> {
         left: left.data.as_ptr(),
         left_stride: left.stride,

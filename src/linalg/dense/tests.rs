@@ -1,6 +1,6 @@
 use super::{Layer, Scratch, affine, column_sums, outer, transposed};
 use crate::backprop::nothing;
-use crate::linalg::dense::tile::panels_of_tile;
+use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
 use crate::linalg::memory::panels::{Panels, View, WIDTH, panel_cols, panel_count};
 
@@ -33,7 +33,7 @@ impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
             let terms = V::Operands::panels(delta, self.panels, rows, &mut for_delta);
             let steps = rows.div_ceil(V::Operands::TERMS);
             let size = Size { rows: self.inputs, depth: steps, cols: self.cols };
-            outer::<V>(a, terms, size, i > 0, self.gradient, &mut []);
+            outer::<V>(a, terms, size, i > 0, self.gradient);
             for (panel, sums) in self.sums.chunks_mut(WIDTH).take(self.panels).enumerate() {
                 let delta = &delta.data[panel * delta.stride..][..rows * WIDTH];
                 let cols = WIDTH.min(self.cols - panel * WIDTH);

@@ -113,23 +113,12 @@ pub(in crate::linalg) trait Tiles {
     unsafe fn tile<const MR: usize, const NV: usize>(&mut self, row: usize);
 }
 
-/// Rows of a tile at most, where it is so many registers wide.
-#[inline(always)]
-fn highest<V: Vector>(nv: usize) -> usize {
-    (V::MAX_ACCUMULATORS / nv).clamp(1, WIDTH)
-}
-
-/// How many tiles [`cover`] so many rows, `cols` columns wide.
-#[inline(always)]
-pub(in crate::linalg) fn tiles<V: Vector>(rows: usize, cols: usize) -> usize {
-    rows.div_ceil(highest::<V>(registers::<V>(cols).max(1)))
-}
-
 /// Cover `rows` rows, `cols` columns wide, with tiles of nearly equal height.
 #[inline(always)]
 pub(in crate::linalg) fn cover<J: Tiles>(job: &mut J, rows: usize, cols: usize) {
     let nv = registers::<J::V>(cols);
-    let tiles = tiles::<J::V>(rows, cols);
+    let highest = (<J::V as Vector>::MAX_ACCUMULATORS / nv).clamp(1, WIDTH);
+    let tiles = rows.div_ceil(highest);
     if tiles == 0 {
         return;
     }

@@ -70,13 +70,12 @@ impl<T> Next<T> {
         Self { at, gap, rows, left: rows, panels, at_once: 0 }
     }
 
-    /// Be done after having asked `times` times.
+    /// Be done after having asked so many times.
     #[inline(always)]
     pub fn share(&mut self, times: usize) {
-        self.at_once = match self.panels * self.rows {
-            0 => 0,
-            rows => rows.div_ceil(times.max(1)),
-        };
+        if self.panels > 0 && times > 0 {
+            self.at_once = (self.panels * self.rows).div_ceil(times);
+        }
     }
 
     /// Ask for the next few rows to be in the L2 cache.
