@@ -50,7 +50,10 @@ class Collected:
         if len(set(counts.values())) > 1:
             raise ValueError(f"{', '.join(counts)} must have the same partitions; got {counts}.")
         _check_lengths(given)
-        self.parts = [Part(blocks) for blocks in zip(*cut.values(), strict=True)]
+        self.parts = [
+            Part(blocks, number=number)
+            for number, blocks in enumerate(zip(*cut.values(), strict=True))
+        ]
         if y is None:
             if not _is_delayed_list(X):
                 raise ValueError(
@@ -59,7 +62,7 @@ class Collected:
             self.targets = self.rows_of_x = None
         else:
             self.rows_of_x = [Part(part.delayed[:1]) for part in self.parts]
-            self.targets = [Part(part.delayed[1:]) for part in self.parts]
+            self.targets = [Part(part.delayed[1:], number=part.number) for part in self.parts]
         self._X = X
 
     def n_bytes(self, scans: list[dict[str, Any]]) -> float:

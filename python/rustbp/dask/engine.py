@@ -1,5 +1,6 @@
 """Runs tasks on a Dask cluster: pure ones, none of which waits for another that runs at the same time."""
 
+import asyncio
 import itertools
 import time
 import uuid
@@ -11,13 +12,16 @@ from typing import Any
 
 import dask
 import distributed
-from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
+from rustbp._warn import warn
+from rustbp.dask.stuck import look
 from rustbp.partitions import Engine
 
 LOOKS_EVERY = 5.0
-"""Seconds between two looks whether there are workers at all."""
+"""Seconds between two looks whether there are workers at all, and whether they may do what is to be done."""
+LOOKS_OFTEN = 0.2
+"""The same, once tasks have waited for workers that are gone: those of each epoch will."""
 PATIENCE = 60.0
 """Seconds to wait for a first worker, or for one again."""
 
@@ -61,13 +65,21 @@ class Part:
         X, y and weights, or one that has them all.
     futures : list of Future, default=None
         The same, in the memory of workers.
+    number : int, default=None
+        Of the partition, for errors.
     """
 
     delayed: list[Any]
     futures: Sequence[Any] | None
+    number: int | None
 
-    def __init__(self, delayed: Sequence[Any], futures: Sequence[Any] | None = None) -> None:
-        self.delayed, self.futures = list(delayed), futures
+    def __init__(
+        self,
+        delayed: Sequence[Any],
+        futures: Sequence[Any] | None = None,
+        number: int | None = None,
+    ) -> None:
+        self.delayed, self.futures, self.number = list(delayed), futures, number
 
 
 class DaskEngine(Engine):
@@ -92,6 +104,8 @@ class DaskEngine(Engine):
         self._own: weakref.WeakSet[Any] = weakref.WeakSet()
         self._loads: weakref.WeakSet[Any] = weakref.WeakSet()
         self._rounds: deque[Any] = deque()
+        self._parts: dict[int, Part] = {}
+        self._look_every, self._in_vain, self._looked = LOOKS_EVERY, 0.0, time.monotonic()
         self.window = 1
         threads = self._await_workers()
         self.workers = sorted(threads)
@@ -119,7 +133,7 @@ class DaskEngine(Engine):
             else:
                 given.append(arg)
         key = f"rustbp-{function.__name__}-{self._name}-{next(self._numbers)}"
-        with _large_graphs():
+        with self._explained(), _large_graphs():
             future = self.client.submit(function, *given, key=key, pure=False, **options)
         self._own.add(future)
         return future
@@ -128,7 +142,10 @@ class DaskEngine(Engine):
         """Futures of a part, which workers have as long as a task needs them, or these are held."""
         # Without a wish for a worker: in a trial a task with one (allow_other_workers=True), which became ready while
         # there was no worker at all, was never run.
-        futures = list(self.client.compute(part.delayed))
+        if part.number is not None:
+            self._parts[part.number] = part
+        with self._explained():
+            futures = list(self.client.compute(part.delayed))
         self._loads.update(futures)
         return futures
 
@@ -141,38 +158,121 @@ class DaskEngine(Engine):
             If data was lost with its worker, tasks kill their workers, or there is no worker any more.
         """
         handles = list(handles)
+        self._wait(handles)
+        with self._explained():
+            # Not the client's own wait, which ends only with an answer: what is lost on its way is made anew.
+            coming = asyncio.run_coroutine_threadsafe(
+                self.client.gather(handles, asynchronous=True), self.client.loop.asyncio_loop
+            )
+            try:
+                while True:
+                    try:
+                        return list(coming.result(self._look_every))
+                    except TimeoutError:
+                        if coming.done():
+                            raise
+                        self._look(handles)
+            finally:
+                coming.cancel()
+
+    def _wait(self, futures: Sequence[Any]) -> None:
+        """Wait until tasks have run, and look now and then why they have not."""
+        # distributed.wait asks the present client, whoever had the tasks submitted.
+        with self._explained(), self.client.as_current():
+            while True:
+                try:
+                    distributed.wait(futures, timeout=self._look_every, return_when="ALL_COMPLETED")
+                    return
+                except (TimeoutError, distributed.TimeoutError):
+                    self._look(futures)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Have errors say what to do."""
         try:
-            self._wait(handles)
-            return self.client.gather(handles)
+            yield
         except KilledWorker as error:
             raise RuntimeError(
                 f"A task killed its workers, again and again, perhaps for want of memory: {error} Smaller partitions, "
                 "or persist=False, need less."
             ) from error
-        except (FutureCancelledError, distributed.CancelledError) as error:
-            raise RuntimeError(
-                f"Data was lost with its worker, and there is nothing to make it anew from: {error}. Give fit a "
-                "collection that Dask can compute again (from files, or persisted), not one that was scattered."
-            ) from error
-
-    def _wait(self, futures: Sequence[Any]) -> None:
-        without_workers = None
-        while True:
-            try:
-                distributed.wait(futures, timeout=LOOKS_EVERY, return_when="ALL_COMPLETED")
-                return
-            except (TimeoutError, distributed.TimeoutError):
-                pass
+        except (distributed.CancelledError, asyncio.CancelledError) as error:
+            why = self._loss() if self.client.status == "running" else self._disconnected()
+            raise RuntimeError(why) from error
+        except Exception as error:
+            # Whatever it says then.
             if self.client.status not in ("running", "connecting"):
-                raise RuntimeError(f"The client is {self.client.status}.")
-            if self.client.nthreads():
-                without_workers = None
-                continue
-            without_workers = without_workers or time.monotonic()
-            if time.monotonic() - without_workers > PATIENCE:
-                raise RuntimeError(
-                    f"The cluster has had no workers for {PATIENCE:g} seconds; training stopped."
-                )
+                raise RuntimeError(self._disconnected()) from error
+            raise
+
+    def _disconnected(self) -> str:
+        return f"The client is {self.client.status}, and training stopped: it was closed, or lost its scheduler."
+
+    def _loss(self) -> str:
+        """What to say of data that is nowhere any more."""
+        lost = [number for number, part in sorted(self._parts.items()) if self._needs_lost(part)]
+        what = "Data"
+        if lost:
+            names = ", ".join(map(str, lost[:10])) + (", ..." if len(lost) > 10 else "")
+            what = f"Partition {names}" if len(lost) == 1 else f"Data of partitions {names}"
+        return (
+            f"{what} was lost with the worker that had it, and there is nothing to make it anew from: it was "
+            "scattered, or somebody cancelled it. Give fit a collection that Dask can compute again, of files or of "
+            "functions; it may be persisted."
+        )
+
+    def _needs_lost(self, part: Part) -> bool:
+        """Whether the graph of a part has a future of the caller whose data is nowhere."""
+        for delayed in part.delayed:
+            graph = dict(delayed.__dask_graph__())
+            # Only what this part is made of: blocks of an array all have the graph of the whole.
+            seen, waiting = {delayed.key}, [delayed.key]
+            while waiting:
+                key = waiting.pop()
+                state = None if key in graph else self.client.futures.get(key)
+                if state is not None and state.status in ("cancelled", "lost"):
+                    return True
+                needs = set(getattr(graph.get(key), "dependencies", ())) - seen
+                seen |= needs
+                waiting += needs
+        return False
+
+    def _look(self, futures: Sequence[Any]) -> None:
+        """See to it that nobody waits for what will never be.
+
+        Raises
+        ------
+        RuntimeError
+            If the client is closed, there have been no workers for a while, or none that may run a task.
+        """
+        if self.client.status not in ("running", "connecting"):
+            raise RuntimeError(self._disconnected())
+        found = look(self.client, futures)
+        if found["lost"]:
+            raise RuntimeError(self._loss())
+        if found["freed"] and self._look_every == LOOKS_EVERY:
+            self._look_every = LOOKS_OFTEN
+            warn(
+                "No worker is left of those that the data is to be made on (workers=...): it is made on others."
+            )
+        # Where this process itself was stopped for a while, so may the workers have been: that does not count.
+        now = time.monotonic()
+        since, self._looked = min(now - self._looked, 2 * self._look_every), now
+        has_workers = bool(self.client.nthreads())
+        if has_workers and not found["stuck"]:
+            self._in_vain = 0.0
+            return
+        self._in_vain += since
+        if self._in_vain <= PATIENCE:
+            return
+        if not has_workers:
+            raise RuntimeError(
+                f"The cluster has had no workers for {PATIENCE:g} seconds; training stopped."
+            )
+        key, needs = next(iter(found["stuck"].items()))
+        raise RuntimeError(
+            f"No worker has had what task {key!r} needs, {needs}, for {PATIENCE:g} seconds; training stopped."
+        )
 
     def round_ends(self, state: Any) -> None:
         """Wait until the round before last is done: the next one is read while this one trains."""
@@ -188,12 +288,11 @@ class DaskEngine(Engine):
         self.window = 2
 
     def close(self) -> None:
-        """Let go of everything: cancel what is ours, and only release what others may have too."""
+        """Let go of everything: the scheduler forgets what nobody wants, and workers stop what has not begun."""
         self._rounds.clear()
-        own = list(self._own)
-        if own and self.client.status == "running":
-            self.client.cancel(own, force=True)
-        for future in [*self._loads, *own]:
+        # Not cancelled: of a task that depends on another one and that nobody holds any more, the scheduler (2026.8)
+        # then fails, and closes the client's connection.
+        for future in [*self._loads, *self._own]:
             future.release()
 
 

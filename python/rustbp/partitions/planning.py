@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, assert_all_finite
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
@@ -114,6 +114,8 @@ def scan(
             found["weight"] = float(weight.sum(dtype=np.float64))
         if not classifies or soft_targets:
             numbers = y.reshape(len(y), -1)
+            if numbers.dtype.kind == "f":
+                assert_all_finite(numbers, input_name="y")
             found |= {"low": numbers.min(axis=0), "high": numbers.max(axis=0)}
             if numbers.dtype.kind in "biuf":
                 numbers = numbers.astype(np.float64, copy=False)
