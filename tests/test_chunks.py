@@ -268,9 +268,9 @@ def test_the_buffer_is_bounded_by_bytes(monkeypatch):
     found = {}
     made = fitting.Buffers.__init__
 
-    def spy(self, model, plan, data, scans, buffer):
+    def spy(self, model, plan, data, scans, buffer, order):
         found["buffer"] = buffer
-        made(self, model, plan, data, scans, buffer)
+        made(self, model, plan, data, scans, buffer, order)
 
     monkeypatch.setattr(fitting.Buffers, "__init__", spy)
     classifier(max_iter=1).fit(chunks.of(PARTS))

@@ -51,7 +51,10 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def client():
     with (
-        dask.config.set({"distributed.worker.daemon": False}),
+        # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
+        dask.config.set(
+            {"distributed.worker.daemon": False, "distributed.deploy.lost-worker-timeout": "120s"}
+        ),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,

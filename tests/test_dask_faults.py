@@ -13,7 +13,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
 
-from rustbp import MLPClassifier, MLPRegressor, partitions
+import rustbp
+from rustbp import Checkpoint, MLPClassifier, MLPRegressor, partitions
+from rustbp._training.callbacks import watching
 
 dask = pytest.importorskip("dask", reason="dask is not installed")
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
@@ -52,7 +54,10 @@ PARTS = [part(i) for i in range(N_PARTITIONS)]
 @pytest.fixture(scope="module")
 def cluster():
     with (
-        dask.config.set({"distributed.worker.daemon": False}),
+        # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
+        dask.config.set(
+            {"distributed.worker.daemon": False, "distributed.deploy.lost-worker-timeout": "120s"}
+        ),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
@@ -336,3 +341,38 @@ def test_what_is_wrong_with_one_partition(client, kind, estimator):
 def test_a_regressor_has_the_bits_of_the_local_loop(client):
     local = partitions.fit(MLPRegressor(**OPTIONS), PARTS, replicas=2)
     assert_same(DaskMLPRegressor(**OPTIONS, replicas=2).fit(delayed()), local)
+
+
+# ---- a client that dies ----
+
+
+class Killed(Exception):
+    """Ends a fit without ceremony."""
+
+
+class Kill:
+    """A watcher that does so after three epochs."""
+
+    def fit_begins(self, estimator, fitted, *, incremental): ...
+
+    def epoch_ends(self, estimator, fitted):
+        if len(fitted().loss_curve_) == 3:
+            raise Killed
+
+    def fit_ends(self, estimator, fitted, *, reason): ...
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True, "max_iter": 8}])
+def test_a_fit_goes_on_from_its_checkpoint_bit_for_bit(client, tmp_path, options):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(Killed), Checkpoint(path), watching(Kill()):
+        classifier(**options).fit(delayed())
+    read = rustbp.load(path).set_params(warm_start=True)
+    resumed = DaskMLPClassifier.from_local(read, replicas=2).fit(delayed())
+    local = partitions.fit(MLPClassifier(**OPTIONS | options), PARTS, replicas=2)
+    assert_same(resumed, local)
+    assert resumed.loss_curve_ == local.loss_curve_
+    with pytest.raises(ValueError, match=r"2 side by side.*got 8, 3 side by side"):
+        DaskMLPClassifier.from_local(read, replicas=3).fit(delayed())
+    with pytest.raises(TypeError, match=r"must be a rustbp\.MLPClassifier"):
+        DaskMLPClassifier.from_local(MLPRegressor())

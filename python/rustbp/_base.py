@@ -197,6 +197,15 @@ class BaseMultilayerPerceptron(
             self._copy(), X, y, sample_weight, incremental=False, given=given, validation=validation
         )
 
+    def _pass_over(
+        self, chunks: Any, sample_weight: Any, validation: Given, classes: Any = None
+    ) -> Self:
+        """What `partial_fit` does with chunks."""
+        from rustbp.chunks.fitting import fit
+
+        told = {"incremental": True, "classes": classes, "validation": validation}
+        return fit(self, chunks, sample_weight, **told)
+
     def _train(
         self,
         model: Any,

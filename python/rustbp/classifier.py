@@ -16,6 +16,7 @@ from rustbp._predictions import ClassPredictions
 from rustbp._training.validation import Given
 from rustbp._typing import (
     Activation,
+    ChunksLike,
     ClassOutput,
     ClassWeight,
     Compute,
@@ -382,12 +383,12 @@ class MLPClassifier(ClassPredictions):
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
-        X: MatrixLike,
-        y: ArrayLike,
+        X: MatrixLike | ChunksLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
         *,
-        X_val: MatrixLike | None = None,
+        X_val: MatrixLike | ChunksLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
@@ -395,18 +396,19 @@ class MLPClassifier(ClassPredictions):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or chunks
+            Training rows. Chunks, without `y`, are passed over once, each row trained on once, as in an epoch of `fit`.
 
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels), default=None
             Class labels; with `soft_targets`, distributions over the classes.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row in the cost.
 
         classes : array-like of shape (n_classes,), default=None
-            Every label that will ever occur. The first call needs it; later calls may leave it out. `y` need not
-            contain all of them. With `soft_targets` it names the columns of `y`, which are else 0, 1, ...
+            Every label that will ever occur. The first call needs it, but for chunks, whose labels are looked for;
+            later calls may leave it out. `y` need not contain all of them. With `soft_targets` it names the columns of
+            `y`, which are else 0, 1, ...
 
         X_val, y_val, sample_weight_val : array-like, default=None
             As in `fit`; score and loss of these rows are recorded.
@@ -429,6 +431,9 @@ class MLPClassifier(ClassPredictions):
                 "can use a large enough sample of the full training set target to properly estimate the class "
                 "frequency distributions. Pass the resulting weights as the class_weight parameter."
             )
+        validation = Given(X_val, y_val, sample_weight_val)
+        if y is None and _inputs.are_chunks(X):
+            return self._pass_over(X, sample_weight, validation, classes)
         model = _missing.complete(self._copy())
         if self.soft_targets and not hasattr(model, "classes_"):
             classes = _labels.columns(y, classes)
@@ -436,5 +441,4 @@ class MLPClassifier(ClassPredictions):
             y = _arrays.native(y)
             multilabel = not self.soft_targets and type_of_target(y).startswith("multilabel")
             model._label_binarizer = LabelBinarizer().fit(y if multilabel else classes)
-        validation = Given(X_val, y_val, sample_weight_val)
         return self._train(model, X, y, sample_weight, incremental=True, validation=validation)

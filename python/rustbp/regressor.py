@@ -17,6 +17,7 @@ from rustbp._training.network import check_cost
 from rustbp._training.validation import Given
 from rustbp._typing import (
     Activation,
+    ChunksLike,
     Compute,
     Init,
     LearningRate,
@@ -375,11 +376,11 @@ class MLPRegressor(NumberPredictions):
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
-        X: MatrixLike,
-        y: ArrayLike,
+        X: MatrixLike | ChunksLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        X_val: MatrixLike | None = None,
+        X_val: MatrixLike | ChunksLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
@@ -387,10 +388,10 @@ class MLPRegressor(NumberPredictions):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), or chunks
+            Training rows. Chunks, without `y`, are passed over once, each row trained on once, as in an epoch of `fit`.
 
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
 
         sample_weight : array-like of shape (n_samples,), default=None
@@ -410,6 +411,8 @@ class MLPRegressor(NumberPredictions):
             As in `fit`.
         """
         validation = Given(X_val, y_val, sample_weight_val)
+        if y is None and _inputs.are_chunks(X):
+            return self._pass_over(X, sample_weight, validation)
         return self._train(
             self._copy(), X, y, sample_weight, incremental=True, validation=validation
         )

@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 
+import dask
 import dask.array as da
 import distributed
 import numpy as np
@@ -70,6 +71,8 @@ def main():
     times = 20 if given.full else 4
     rng = random.Random(0)
     with (
+        # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,

@@ -112,6 +112,9 @@ def unfinished_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
         rows = getattr(unfinished, name)
         if rows is not None:
             arrays[f"unfinished.{name}"] = np.asarray(rows, dtype=np.int64)
+    if unfinished.parts is not None:
+        # In the place of rows that are held out, of which there are none: no row has the number -1.
+        arrays["unfinished.held_out"] = np.array([-1, *unfinished.parts], dtype=np.int64)
     if unfinished.best is not None:
         add_layers(arrays, "unfinished.best.", *unfinished.best)
     found = {"best": unfinished.best is not None}
@@ -120,9 +123,13 @@ def unfinished_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
 
 def restore_unfinished(document: dict[str, Any], arrays: Arrays) -> Unfinished:
     """The fit that `unfinished_of` stored."""
+    held_out, parts = arrays.get("unfinished.held_out"), None
+    if held_out is not None and len(held_out) == 4 and held_out[0] == -1:
+        held_out, parts = None, tuple(map(int, held_out[1:]))
     return Unfinished(
         order=arrays.get("unfinished.order"),
-        held_out=arrays.get("unfinished.held_out"),
+        held_out=held_out,
+        parts=parts,
         best=layers_of(arrays, "unfinished.best.") if document["best"] else None,
         single=document.get("single", False),
     )

@@ -36,6 +36,7 @@ class Batches(Protocol):
     n_batches: int
     rows_seen: int
     order: Any
+    parts: Any
 
     @property
     def packed(self) -> Any: ...
@@ -280,5 +281,6 @@ class _Epochs:
                     held_out=None if self.validation is None else self.validation.held_out,
                     best=self.judge.best,
                     single=coefs[0].dtype != self.stored,
+                    parts=self.batches.parts,
                 )
         return attributes

@@ -37,7 +37,11 @@ class MiniBatches:
         The rows in the order of the present epoch; None: all, in turn.
     rows_seen : int
         Rows of the last epoch: all, unless its time was up.
+    parts : None
+        There are none; see `Unfinished`.
     """
+
+    parts = None
 
     def __init__(self, model: Any, rows: Rows, index: Any = None) -> None:
         self._rows = rows

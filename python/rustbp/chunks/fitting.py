@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.base import is_classifier
 
 from rustbp import _arrays, _core
 from rustbp._inputs import are_chunks
@@ -37,8 +38,11 @@ def fit(
     *,
     given: tuple[Any, Any] = (None, None),
     validation: Given,
+    incremental: bool = False,
+    classes: Any = None,
 ) -> Any:
-    """Train ``estimator`` on chunks; ``given`` are weights to start from."""
+    """Train ``estimator`` on chunks; ``given`` are weights to start from. ``incremental``: for one epoch, of rows that
+    have no labels but ``classes``."""
     if sample_weight is not None:
         raise ValueError(
             "The weights of chunks are in them, (X, y, sample_weight); got sample_weight beside them."
@@ -49,14 +53,19 @@ def fit(
     learner = estimator
     if names is not None:
         known = getattr(estimator, "feature_names_in_", names)
-        if estimator.warm_start and list(known) != list(names):
+        if (estimator.warm_start or incremental) and list(known) != list(names):
             raise ValueError(
                 f"The columns must be those of the fit before, {list(known)}; got {list(names)}."
             )
         # The arrays themselves have no names.
         learner = estimator._copy()
         vars(learner).pop("feature_names_in_", None)
-    model = _trained(learner, chunks, given, validation)
+    known = getattr(estimator, "classes_", None)
+    if incremental and known is not None:
+        if classes is not None and not np.array_equal(known, np.unique(classes)):
+            raise ValueError(f"classes={classes!r} is not the same as on last call, {known!r}.")
+        classes = known
+    model = _trained(learner, chunks, given, validation, incremental, classes)
     if names is not None:
         model.feature_names_in_ = np.asarray(names, dtype=object)
     if model is not estimator:
@@ -64,7 +73,9 @@ def fit(
     return estimator
 
 
-def _trained(estimator: Any, chunks: Any, given: Any, validation: Given) -> Any:
+def _trained(
+    estimator: Any, chunks: Any, given: Any, validation: Given, incremental: bool, classes: Any
+) -> Any:
     """The estimator itself or a copy, fitted."""
     data = [(partial(read, chunks, number),) for number in range(len(chunks))]
     engine = Engine()
@@ -74,13 +85,14 @@ def _trained(estimator: Any, chunks: Any, given: Any, validation: Given) -> Any:
         others: Any = validation.X
         judged_on = [(partial(read, others, number),) for number in range(len(others))]
         validation = Given()
+    once = (incremental, classes)
     if len(chunks) == 1 and judged_on is None:
-        return _in_memory(estimator, chunks, [0], given, validation)
+        return _in_memory(estimator, chunks, [0], given, validation, *once)
     scans = scans_of(estimator, data, engine)
     buffer = _buffer(chunks, scans)
     numbers = [number for number, found in enumerate(scans) if found["rows"]]
     if 0 < len(numbers) <= buffer and judged_on is None:
-        return _in_memory(estimator, chunks, numbers, given, validation)
+        return _in_memory(estimator, chunks, numbers, given, validation, *once)
     if estimator.solver != "lbfgs" and mean_skew(scans) > SORTED:
         warn(
             "Chunks differ in their labels more than rows in random order do, as those of a sorted file do: training "
@@ -91,13 +103,28 @@ def _trained(estimator: Any, chunks: Any, given: Any, validation: Given) -> Any:
         data,
         scans,
         validation=judged_on,
-        batches=lambda model, plan: Buffers(model, plan, data, scans, buffer),
+        batches=lambda model, plan, order: Buffers(model, plan, data, scans, buffer, order),
     )
-    return run(estimator, all_parts, engine, replicas=1, given=given, validation=validation)
+    return run(
+        estimator,
+        all_parts,
+        engine,
+        replicas=1,
+        given=given,
+        validation=validation,
+        incremental=incremental,
+        classes=classes,
+    )
 
 
 def _in_memory(
-    estimator: Any, chunks: Any, numbers: Sequence[int], given: Any, validation: Given
+    estimator: Any,
+    chunks: Any,
+    numbers: Sequence[int],
+    given: Any,
+    validation: Given,
+    incremental: bool,
+    classes: Any,
 ) -> Any:
     """The fit of all rows at once."""
     found = [parts(read(chunks, number)) for number in numbers]
@@ -105,16 +132,20 @@ def _in_memory(
     weights = [weight for _, _, weight in found if weight is not None]
     if weights and len(weights) < len(found):
         raise ValueError("Either all chunks have weights, or none.")
+    y = _together([column(y) for _, y, _ in found])
+    weight = np.concatenate([column(weight) for weight in weights]) if weights else None
+    if incremental:
+        options: dict[str, Any] = {
+            f"{name}_val": value for name, value in validation._asdict().items()
+        }
+        if is_classifier(estimator):
+            if classes is None and not estimator.soft_targets:
+                classes = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+            options["classes"] = classes
+        return estimator.partial_fit(X, y, weight, **options)
     model = estimator._copy()
-    estimator._train(
-        model,
-        X,
-        _together([column(y) for _, y, _ in found]),
-        np.concatenate([column(weight) for weight in weights]) if weights else None,
-        incremental=False,
-        given=given,
-        validation=validation,
-    )
+    told = {"incremental": False, "given": given, "validation": validation}
+    estimator._train(model, X, y, weight, **told)
     return estimator
 
 
@@ -153,9 +184,10 @@ class Buffers:
         What is in them.
     buffer : int
         Chunks of a buffer.
+    order : ndarray of int64, default=None
+        The chunks in the order of the last epoch, if the fit goes on.
     """
 
-    order = None
     packed: Any
     trainer: _core.Trainer
     n_batches: int
@@ -168,13 +200,21 @@ class Buffers:
         data: Sequence[Any],
         scans: Sequence[dict[str, Any]],
         buffer: int,
+        order: Any = None,
     ) -> None:
         self._plan, self._data, self._buffer = plan, data, buffer
         self._source = model._random_state
         self._random_state = model._random_state if model.shuffle else None
         held_out = plan.held_out
         self._rows = [found["rows"] - round(held_out * found["rows"]) for found in scans]
-        self._numbers = np.array([i for i, rows in enumerate(self._rows) if rows])
+        self.order = np.array([i for i, rows in enumerate(self._rows) if rows], dtype=np.int64)
+        if order is not None:
+            if not np.array_equal(np.sort(order), self.order):
+                raise ValueError(
+                    "This model is a checkpoint of a fit in which other chunks had rows."
+                )
+            self.order = order
+        self.parts = plan.seed, plan.replicas, len(data)
         self.rows_seen = sum(self._rows)
         self._batch_size = batch_size_of(model.batch_size, self.rows_seen)
         self.packed = packed.begin(model)
@@ -185,11 +225,11 @@ class Buffers:
     def shuffle(self) -> None:
         """Put the chunks in the order of the next epoch."""
         if self._random_state is not None:
-            self._random_state.shuffle(self._numbers)
+            self._random_state.shuffle(self.order)
         if self._drops:
             self.trainer.dropout_seed = int(self._source.randint(2**31 - 1))
-        starts = range(0, len(self._numbers), self._buffer)
-        self._groups = [self._numbers[first : first + self._buffer].tolist() for first in starts]
+        starts = range(0, len(self.order), self._buffer)
+        self._groups = [self.order[first : first + self._buffer].tolist() for first in starts]
         self._lengths = [sum(self._rows[number] for number in group) for group in self._groups]
         self.n_batches = sum(-(-length // self._batch_size) for length in self._lengths)
 

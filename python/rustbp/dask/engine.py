@@ -106,7 +106,8 @@ class DaskEngine(Engine):
         self._rounds: deque[Any] = deque()
         self._parts: dict[int, Part] = {}
         self._look_every, self._in_vain, self._looked = LOOKS_EVERY, 0.0, time.monotonic()
-        self.window = 1
+        # Partitions that are made anew for the next round would be held by workers that wait for this one's average.
+        self.window = 0
         threads = self._await_workers()
         self.workers = sorted(threads)
         fewest = min(threads.values())
@@ -275,7 +276,7 @@ class DaskEngine(Engine):
         )
 
     def round_ends(self, state: Any) -> None:
-        """Wait until the round before last is done: the next one is read while this one trains."""
+        """Wait until this round is done; where workers keep the partitions, until the one before last is."""
         self._rounds.append(state)
         if len(self._rounds) > self.window:
             self._wait([self._rounds.popleft()])

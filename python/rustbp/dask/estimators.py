@@ -190,6 +190,30 @@ class OnDask:
             model._skl_callbacks = self._skl_callbacks
         return model
 
+    @classmethod
+    def from_local(cls, model: Any, **options: Any) -> Self:
+        """The estimator on a cluster, with the parameters and the fit of a local one.
+
+        Parameters
+        ----------
+        model : MLPClassifier or MLPRegressor
+            Fitted or not. With ``warm_start=True`` `fit` goes on from it, and from a `Checkpoint` that was written by a
+            fit on the same partitions, with the same `replicas`, as if that had not been cut short.
+
+        **options : object
+            ``client``, ``replicas``, ``mix`` and ``persist``.
+
+        Returns
+        -------
+        model : DaskMLPClassifier or DaskMLPRegressor
+            A new one.
+        """
+        if type(model) is not cls._local:
+            raise TypeError(f"model must be a rustbp.{cls._local.__name__}; got {type(model)!r}.")
+        made = cls(**model.get_params(deep=False), **options)
+        vars(made).update(copy.deepcopy(model)._fitted_attributes())
+        return made
+
     def to_local(self) -> Any:
         """The local estimator with these parameters and this fit.
 

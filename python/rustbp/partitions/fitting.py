@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import is_classifier
 
@@ -179,16 +180,34 @@ def run(
     scans = scans_of(estimator, parts.data, engine) if parts.scans is None else parts.scans
     model = estimator._copy()
     report = callbacks_of(estimator, None if incremental else (parts.data, None, {}))
+    unfinished, source = vars(model).pop("_unfinished", None), getattr(model, "_random_state", None)
+    if incremental or model.solver == "lbfgs" or any(weights is not None for weights in given):
+        unfinished = None
     task = prepare(
         model, scans, head=parts.head, classes=classes, incremental=incremental, given=given
     )
+    if task.first:
+        unfinished = None
+    stored = task.stored
+    if unfinished is not None:
+        model._random_state = source
+        stored = np.dtype(np.float32) if unfinished.single else stored
     others = validation.encoded(model)
     report.begin(model._fitted_attributes)
     optimizer = getattr(model, "_optimizer", None)
-    if not incremental or not isinstance(optimizer, Optimizer):
+    goes_on = incremental or unfinished is not None
+    if not goes_on or not isinstance(optimizer, Optimizer):
         model._optimizer = Optimizer.of(model)
     is_judged = others is not None or parts.validation is not None
-    plan = plan_of(model, scans, replicas, holds_out=not (is_judged or incremental))
+    plan = plan_of(
+        model,
+        scans,
+        replicas,
+        holds_out=not (is_judged or incremental),
+        seed=unfinished.parts[0] if unfinished is not None and unfinished.parts else None,
+    )
+    if unfinished is not None:
+        unfinished.check_parts(plan.replicas, len(scans))
     judges: Any = None
     if others is not None:
         judges = Validation(others.in_dtype(task.rows.X.dtype), validation.X, validation.y)
@@ -202,7 +221,7 @@ def run(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
         judges = Scores(plan, parts.data, engine, held_out=True)
-    told: dict[str, Any] = {"report": report, "validation": judges, "stored": task.stored}
+    told: dict[str, Any] = {"report": report, "validation": judges, "stored": stored}
     model.partition_spec_ = spec_of(plan, scans)
     if model.solver == "lbfgs":
         objective: Any = Summed(model, plan, parts.data, engine)
@@ -216,16 +235,15 @@ def run(
             lambda index: (
                 Rounds(model, plan, parts.data, rows, engine)
                 if parts.batches is None
-                else parts.batches(model, plan)
+                else parts.batches(model, plan, index)
             ),
+            unfinished=unfinished,
             first=task.first,
             incremental=incremental,
             **told,
         )
-    if task.rows.X.dtype != task.stored:
-        model.coefs_, model.intercepts_ = _arrays.layers(
-            model.coefs_, model.intercepts_, task.stored
-        )
+    if task.rows.X.dtype != stored:
+        model.coefs_, model.intercepts_ = _arrays.layers(model.coefs_, model.intercepts_, stored)
     report.end(model._fitted_attributes, reason)
     return model
 

@@ -138,9 +138,7 @@ def head(X: Any, y: Any = None, sample_weight: Any = None) -> Any:
     X, *_ = parts(X, y, sample_weight)
     if not _num_samples(X):
         return None
-    if needs_conversion(X):
-        return np.array(X[:1])
-    return _safe_indexing(X, [0])
+    return np.array(X[:1]) if needs_conversion(X) else _safe_indexing(X, [0])
 
 
 def _chance(share: NDArray[Any], rows: float) -> float:
@@ -394,9 +392,14 @@ def _is_float32(X: Any) -> bool:
 
 
 def plan_of(
-    model: Any, scans: Sequence[dict[str, Any]], replicas: int, *, holds_out: bool = True
+    model: Any,
+    scans: Sequence[dict[str, Any]],
+    replicas: int,
+    *,
+    holds_out: bool = True,
+    seed: int | None = None,
 ) -> Plan:
-    """The plan for a model that has been prepared, with its optimizer."""
+    """The plan for a model that has been prepared, with its optimizer; ``seed`` of a fit to go on with."""
     rows = sum(found["rows"] for found in scans)
     replicas = max(1, min(replicas, sum(found["rows"] > 0 for found in scans)))
     own, factor, bound = batch_and_step(model, replicas, rows)
@@ -407,7 +410,7 @@ def plan_of(
             setattr(template, name, getattr(model, name))
     if getattr(model, "class_weight", None) == "balanced":
         template.class_weight = _balanced(model, scans)
-    seed = model.random_state
+    seed = model.random_state if seed is None else seed
     if not isinstance(seed, int | np.integer):
         seed = model._random_state.randint(2**31 - 1)
     template.random_state = int(seed)

@@ -1,0 +1,345 @@
+"""What training costs on a cluster, and on chunks of files: time, memory, and a picture of an epoch.
+
+    python benchmarks/machines.py worker            # one worker through Dask against partial_fit here
+    python benchmarks/machines.py sorted ../data    # MNIST sorted by label, mixed once, against the local fit
+    python benchmarks/machines.py memory            # peak memory of two workers that read partitions anew
+    python benchmarks/machines.py chunks --gb 3     # fit(chunks) of Parquet and .npy files under a memory limit
+    python benchmarks/machines.py timeline docs/images/timeline.png
+
+Each starts the processes that it needs on this machine, prints what it measured, and leaves nothing behind.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+COLUMNS, GROUP = 256, 32_768
+"""Of the files: 32 MiB of float32 in a chunk."""
+OF_FILE = {"hidden_layer_sizes": (200, 100), "random_state": 0, "n_threads": 1}
+
+
+@contextmanager
+def cluster(workers, **options):
+    import distributed
+
+    with (
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",
+            **options,
+        ) as running,
+        distributed.Client(running) as client,
+    ):
+        yield client
+
+
+def rows(number, n, columns=784):
+    rng = np.random.default_rng(number)
+    X = rng.random((n, columns), dtype=np.float32)
+    return X, (X[:, :20].sum(axis=1) * 2).astype(int) % 10
+
+
+def one_worker(given):
+    """Seconds of an epoch, the least of three, each in turn."""
+    import dask
+
+    from rustbp import MLPClassifier
+    from rustbp.dask import DaskMLPClassifier
+
+    sizes = [15_000] * 3
+    options = {"hidden_layer_sizes": (512, 512), "random_state": 0, "n_threads": 1}
+    parts = [rows(i, n) for i, n in enumerate(sizes)]
+    X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    with cluster(1) as client:
+        data = client.persist([dask.delayed(rows)(i, n) for i, n in enumerate(sizes)])
+        here, there = MLPClassifier(**options), DaskMLPClassifier(**options, replicas=1)
+        times = {"here": [], "there": []}
+        for _ in range(3):
+            began = time.perf_counter()
+            here.partial_fit(X, y, classes=np.arange(10))
+            times["here"].append(time.perf_counter() - began)
+            began = time.perf_counter()
+            there.partial_fit(data)
+            times["there"].append(time.perf_counter() - began)
+    least = {name: min(seconds) for name, seconds in times.items()}
+    print(
+        f"45,000 rows, 784-512-512-10, three partitions: here {least['here']:.2f} s, one worker through Dask "
+        f"{least['there']:.2f} s, {least['there'] / least['here']:.2f} times"
+    )
+
+
+def sorted_rows(given):
+    """Test accuracy for equally many epochs, with and without mixing."""
+    import dask.array as da
+    import replicas
+
+    from rustbp import MLPClassifier
+    from rustbp.dask import DaskMLPClassifier
+
+    X, y, X_test, y_test = replicas.mnist(given.folder)
+    order = np.argsort(y, kind="stable")
+    chunk = -(-len(y) // 64)
+    found = {"local": [], "auto": [], False: []}
+    with cluster(2) as client:
+        data = [
+            client.persist(da.from_array(values[order], chunks=(chunk, *values.shape[1:])))
+            for values in (X, y)
+        ]
+        for seed in range(given.seeds):
+            options = {"max_iter": 10, "n_iter_no_change": np.inf, "random_state": seed}
+            local = MLPClassifier(**options).fit(X, y)
+            found["local"].append(local.score(X_test, y_test))
+            for mix in ("auto", False):
+                model = DaskMLPClassifier(**options, replicas=8, mix=mix).fit(*data)
+                found[mix].append(model.to_local().score(X_test, y_test))
+    means = {name: 100 * np.mean(scores) for name, scores in found.items()}
+    print(
+        f"MNIST sorted by label, 64 partitions, K=8, 10 epochs, {given.seeds} seeds: local fit {means['local']:.2f}, "
+        f"mix='auto' {means['auto']:.2f}, mix=False {means[False]:.2f}"
+    )
+
+
+@contextmanager
+def watched(pids):
+    """The most memory that each process has for itself, in bytes."""
+    import psutil
+
+    processes = {pid: psutil.Process(pid) for pid in pids}
+    peak, over = dict.fromkeys(pids, 0), threading.Event()
+
+    def watch():
+        while not over.wait(0.01):
+            for pid, process in processes.items():
+                peak[pid] = max(peak[pid], process.memory_full_info().uss)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+def memory(given):
+    """Peak memory of workers that make partitions anew in each epoch, and of such that keep them."""
+    import os
+
+    import dask
+    import psutil
+
+    from rustbp.dask import DaskMLPClassifier
+
+    n, count = 40_000, 24
+    size = n * 784 * 4
+    for persist in (False, True):
+        with cluster(2) as client:
+            # What the first task of a worker imports belongs to its base.
+            small = [dask.delayed(rows)(i, 100) for i in range(4)]
+            options = {"hidden_layer_sizes": (512, 512), "random_state": 0}
+            DaskMLPClassifier(**options, max_iter=1).fit(small)
+            pids = list(client.run(os.getpid).values())
+            base = max(psutil.Process(pid).memory_full_info().uss for pid in pids)
+            model = DaskMLPClassifier(**options, replicas=8, max_iter=2, persist=persist)
+            with watched(pids) as peak:
+                model.fit([dask.delayed(rows)(i, n) for i in range(count)])
+            weights = sum(array.nbytes for array in model.coefs_ + model.intercepts_)
+        states = 6 * weights
+        held = (count // 2 + 1) * size if persist else 2 * size
+        print(
+            f"persist={persist}: {count} partitions of {size / 2**20:.0f} MiB, model of {weights / 2**20:.1f} MiB, "
+            f"base {base / 2**20:.0f}: peaks {', '.join(f'{p / 2**20:.0f}' for p in peak.values())} MiB; base + "
+            f"{'own partitions + 1' if persist else '2 partitions'} + 6 models + 50: "
+            f"{(base + held + states) / 2**20 + 50:.0f} MiB",
+            flush=True,
+        )
+
+
+def chunks(given):
+    """Peak memory and rows per second of fit(chunks), in a process that may have no more than the limit."""
+    import pyarrow
+    import pyarrow.parquet
+
+    count = int(given.gb * 1e9 / (GROUP * COLUMNS * 4))
+    names = [f"c{i}" for i in range(COLUMNS)]
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        folder = Path(folder)
+        schema = pyarrow.schema([(name, pyarrow.float32()) for name in names] + [("y", "int64")])
+        with pyarrow.parquet.ParquetWriter(
+            folder / "rows.parquet", schema, compression="none", use_dictionary=False
+        ) as file:
+            for i in range(count):
+                X, y = rows(i, GROUP, COLUMNS)
+                table = pyarrow.Table.from_arrays([*X.T, y], schema=schema)
+                file.write_table(table, row_group_size=GROUP)
+                np.save(folder / f"X-{i:04}.npy", X)
+                np.save(folder / f"y-{i:04}.npy", y)
+        size = (folder / "rows.parquet").stat().st_size
+        for kind in ("memory", "parquet", "npy"):
+            command = [sys.executable, __file__, "child", str(folder), kind, "--limit"]
+            found = json.loads(
+                subprocess.run(
+                    [*command, str(given.limit)], check=True, stdout=subprocess.PIPE, text=True
+                ).stdout
+            )
+            print(
+                f"{kind}: {found['rows']:,} rows, {size / 1e9 if kind != 'memory' else 0.27:.2f} GB, limit "
+                f"{given.limit if kind != 'memory' else 'none'} MB: peak {found['peak'] / 1e6:.0f} MB (before the fit "
+                f"{found['base'] / 1e6:.0f}), {found['rows'] / found['epoch']:,.0f} rows/s, scan {found['scan']:.1f} s",
+                flush=True,
+            )
+
+
+def child(given):
+    """A fit of two epochs; the second one is timed."""
+    import resource
+
+    from rustbp import MLPClassifier
+    from rustbp import chunks as make
+
+    starts = []
+    folder = given.folder
+    if given.kind == "memory":
+        # So many rows as fit with ease.
+        parts = [rows(i, GROUP, COLUMNS) for i in range(8)]
+        data = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        n = len(data[1])
+    else:
+        n = len(list(folder.glob("y-*.npy"))) * GROUP
+        data = [
+            make.parquet(folder / "rows.parquet", target="y")
+            if given.kind == "parquet"
+            else make.npy(folder / "X-*.npy", folder / "y-*.npy")
+        ]
+        resource.setrlimit(resource.RLIMIT_DATA, (given.limit * 10**6,) * 2)
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def schedule(progress):
+        if not starts or progress in (0.0, 0.5):
+            starts.append(time.perf_counter())
+        return 1.0
+
+    began = time.perf_counter()
+    model = MLPClassifier(**OF_FILE, max_iter=2, schedule=schedule).fit(*data)
+    ended = time.perf_counter()
+    second = starts[-1]
+    print(
+        json.dumps(
+            {
+                "rows": n,
+                "base": base,
+                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                "epoch": ended - second,
+                "scan": starts[0] - began,
+                "loss": float(model.loss_),
+            }
+        )
+    )
+
+
+COLOURS = {"train": "#4477aa", "average": "#cc3311", "rows": "#bbbbbb"}
+"""Of the timeline: blue, red and grey, told apart by everybody."""
+
+
+def timeline(given):
+    """A picture of what two workers do in an epoch."""
+    import dask
+    import distributed
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from rustbp.dask import DaskMLPClassifier
+
+    with cluster(2) as client:
+        data = [dask.delayed(rows)(i, 6000 + 1500 * (i % 3)) for i in range(12)]
+        options = {"hidden_layer_sizes": (512, 512), "random_state": 0, "persist": False}
+        model = DaskMLPClassifier(**options, replicas=4, max_iter=1).fit(data)
+        with distributed.get_task_stream(client=client) as stream:
+            model.partial_fit(data)
+    tasks = [
+        (task["worker"], task["key"], span)
+        for task in stream.data
+        for span in task["startstops"]
+        if span["action"] == "compute"
+    ]
+    lanes = sorted({worker for worker, *_ in tasks})
+    names = {"rustbp-train": "train", "rustbp-average": "average", "rows": "rows"}
+    kinds = [
+        next((k for n, k in names.items() if str(key).startswith(n)), None) for _, key, _ in tasks
+    ]
+    zero = min(
+        span["start"] for kind, (_, _, span) in zip(kinds, tasks, strict=True) if kind == "train"
+    )
+    figure, axes = pyplot.subplots(figsize=(8, 1.9), layout="constrained")
+    for kind, (worker, _, span) in zip(kinds, tasks, strict=True):
+        if kind is not None and span["stop"] > zero - 1:
+            axes.barh(
+                lanes.index(worker),
+                max(span["stop"] - span["start"], 0.004),
+                left=span["start"] - zero,
+                color=COLOURS[kind],
+                edgecolor="white",
+                linewidth=0.5,
+                height=0.7,
+            )
+    axes.set_yticks(range(len(lanes)), [f"worker {i}" for i in range(len(lanes))])
+    axes.set_xlabel("seconds")
+    labels = {"rows": "read rows", "train": "train", "average": "average"}
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLOURS[kind]) for kind in labels]
+    axes.legend(
+        handles,
+        labels.values(),
+        ncols=3,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        frameon=False,
+    )
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(given.file, dpi=110)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    commands.add_parser("worker").set_defaults(run=one_worker)
+    one = commands.add_parser("sorted")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--seeds", type=int, default=3)
+    one.set_defaults(run=sorted_rows)
+    commands.add_parser("memory").set_defaults(run=memory)
+    one = commands.add_parser("chunks")
+    one.add_argument("--gb", type=float, default=3.0)
+    one.add_argument("--limit", type=int, default=600, help="MB of data that the process may have")
+    one.add_argument("--folder", type=Path, help="where the files go for a while")
+    one.set_defaults(run=chunks)
+    one = commands.add_parser("child")
+    one.add_argument("folder", type=Path)
+    one.add_argument("kind")
+    one.add_argument("--limit", type=int, default=600)
+    one.set_defaults(run=child)
+    one = commands.add_parser("timeline")
+    one.add_argument("file", type=Path)
+    one.set_defaults(run=timeline)
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    given.run(given)
+
+
+if __name__ == "__main__":
+    main()
