@@ -48,8 +48,9 @@ fn pair(first: f32, second: f32) -> Pair {
     Pair(u32::from(rounded(first)) | u32::from(rounded(second)) << 16)
 }
 
+// Tiles of two sums: larger ones take minutes to compile.
 portable!(
-    F32x16, f32, 16, 23, operands Pairs<Bf16x32>,
+    F32x16, f32, 16, 23, sums 2, operands Pairs<Bf16x32>,
     mul_add |x, a, b| Self(std::array::from_fn(|i| x.0[i].mul_add(a.0[i], b.0[i])))
 );
 
@@ -80,6 +81,7 @@ impl PairRegister<F32x16> for Bf16x32 {
         Self(std::array::from_fn(|i| pair(at(2 * i), at(2 * i + 1))))
     }
 
+    #[inline(never)]
     fn dot(self, other: Self, sum: F32x16) -> F32x16 {
         F32x16(std::array::from_fn(|i| dot(self.0[i], other.0[i], sum.0[i])))
     }

@@ -141,17 +141,19 @@ pub fn dispatch<T: Real, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
 }
 
 macro_rules! registers {
-    ($number:ty: $portable:ty, $avx2:ty, $avx512:ty, $bfloat16:ty, model $model:ty) => {
+    (
+        $number:ty: $portable:ty, $avx2:ty, $avx512:ty, $run_bfloat16:ident($bfloat16:ty), model $model:ty
+    ) => {
         impl Real for $number {
             #[inline]
             fn run_on<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output {
                 match isa {
                     #[cfg(test)]
-                    Isa::Bfloat16Model => kernel.run::<$model>(),
+                    Isa::Bfloat16Model => run_portable::<$model, K>(kernel),
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has what the function enables, as asked just here.
                     Isa::Bfloat16 if isa.available() => unsafe {
-                        run_bfloat16::<$bfloat16, K>(kernel)
+                        $run_bfloat16::<$bfloat16, K>(kernel)
                     },
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: as above.
@@ -159,7 +161,7 @@ macro_rules! registers {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: as above.
                     Isa::Avx2 if isa.available() => unsafe { run_avx2::<$avx2, K>(kernel) },
-                    _ => kernel.run::<$portable>(),
+                    _ => run_portable::<$portable, K>(kernel),
                 }
             }
         }
@@ -167,11 +169,18 @@ macro_rules! registers {
 }
 
 registers! {
-    f32: portable::F32x4, avx2::F32x8, avx512::F32x16, avx512bf16::F32x16,
+    f32: portable::F32x4, avx2::F32x8, avx512::F32x16, run_bfloat16(avx512bf16::F32x16),
     model bfloat16_model::F32x16
 }
 // There are no matrix products of bfloat16 numbers for f64.
-registers! { f64: portable::F64x2, avx2::F64x4, avx512::F64x8, avx512::F64x8, model portable::F64x2 }
+registers! {
+    f64: portable::F64x2, avx2::F64x4, avx512::F64x8, run_avx512(avx512::F64x8),
+    model portable::F64x2
+}
+
+fn run_portable<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
+    kernel.run::<V>()
+}
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]

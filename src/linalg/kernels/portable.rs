@@ -9,7 +9,7 @@ use crate::linalg::kernels::vector::Vector;
 
 macro_rules! portable {
     (
-        $name:ident, $scalar:ty, $lanes:literal, $mantissa:literal, operands $operands:ty,
+        $name:ident, $scalar:ty, $lanes:literal, $mantissa:literal, sums $sums:literal, operands $operands:ty,
         mul_add |$x:ident, $a:ident, $b:ident| $mul_add:expr
     ) => {
         #[derive(Clone, Copy)]
@@ -72,7 +72,7 @@ macro_rules! portable {
             type Scalar = $scalar;
             type Operands = $operands;
             const LANES: usize = $lanes;
-            const MAX_ACCUMULATORS: usize = 12;
+            const MAX_ACCUMULATORS: usize = $sums;
 
             #[inline(always)]
             fn splat(x: $scalar) -> Self {
@@ -150,5 +150,5 @@ macro_rules! portable {
 #[cfg(test)]
 pub(super) use portable;
 
-portable!(F32x4, f32, 4, 23, operands F32x4, mul_add |x, a, b| x * a + b);
-portable!(F64x2, f64, 2, 52, operands F64x2, mul_add |x, a, b| x * a + b);
+portable!(F32x4, f32, 4, 23, sums 12, operands F32x4, mul_add |x, a, b| x * a + b);
+portable!(F64x2, f64, 2, 52, sums 12, operands F64x2, mul_add |x, a, b| x * a + b);
