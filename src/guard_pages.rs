@@ -175,12 +175,12 @@ fn check<T: Real>(isa: Isa, sizes: &[usize], rows: usize, number: usize) {
         network.pack_vector(&vector, parameters.as_mut_slice());
         let mut out = numbers(rows * network.outputs());
         let view = ArrayViewMut2::from_shape((rows, network.outputs()), &mut out).unwrap();
-        predict(&network, parameters.as_slice(), &x, 2, view, || false).unwrap();
+        predict(&network, parameters.as_slice(), &x, || 2, view, || false).unwrap();
         inspect(&network, parameters.as_mut_slice(), &cost, 0.1, &data, Masks::NONE, || false)
             .unwrap();
         let mut objective = Objective::new(network.clone(), cost.clone(), 0.1).unwrap();
         let mut gradient = numbers(vector.len());
-        objective.evaluate(&vector, &data, 2, &mut gradient, || false).unwrap();
+        objective.evaluate(&vector, &data, || 2, &mut gradient, || false).unwrap();
         let mut trainer =
             Trainer::new(network.clone(), parameters, cost.clone(), 0.1, optimizer, 0.01).unwrap();
         trainer.set_isa(isa);

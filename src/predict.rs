@@ -10,18 +10,18 @@ use crate::data::{Data, Input, Rows, work_per_row};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Kernel, Real, Vector, denormals, dispatch};
 use crate::linalg::memory::panels::WIDTH;
-use crate::linalg::team::{self, MAX_THREADS};
+use crate::linalg::team;
 use crate::network::activation::softmax;
 use crate::network::{Cost, Network};
+use crate::training::sharing::work::{WEIGHTS_IN_CACHE, threads_to_start, worth_starting};
 
-/// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache.
+/// Rows that a thread takes at once: enough to make use of the weights it has loaded, few enough for its cache ...
 const ROWS_AT_ONCE: usize = 96;
-/// Fewer, down to this, where they take more than some fifty milliseconds: nobody is asked in between whether to stop.
+/// ... and where no cache of a core holds the weights, enough that reading them takes less than the products.
+const ROWS_OF_MANY_WEIGHTS: usize = 256;
+/// Fewer, down to this, where they take more than some tenth of a second: nobody is asked in between whether to stop.
 const FEWEST_ROWS_AT_ONCE: usize = 16;
-const MAX_WORK_AT_ONCE: usize = 1 << 32;
-/// Bytes of the numbers multiplied in [`work_per_row`] that are worth a second thread: a third of a millisecond, which starting
-/// one and waking it on a virtual machine can take.
-const WORK_PER_THREAD: usize = 1 << 28;
+const MAX_WORK_AT_ONCE: usize = 1 << 33;
 
 /// What one thread does.
 struct Part<'a, T, S> {
@@ -37,7 +37,7 @@ pub fn predict<T: Real>(
     network: &Network,
     parameters: &[T],
     x: &Input<'_, T>,
-    threads: usize,
+    allowed: impl FnOnce() -> usize,
     mut out: ArrayViewMut2<'_, T>,
     mut stop: impl FnMut() -> bool + Send,
 ) -> Result<Option<()>, Error> {
@@ -53,13 +53,14 @@ pub fn predict<T: Real>(
     // Of a sparse X it is known without a look how few its numbers are.
     let of_x = matches!(x, Input::Sparse(_)).then(|| x.layout(network, rows, isa));
     let work = work_per_row(network, of_x.as_slice()).saturating_mul(rows);
-    let useful = work.saturating_mul(size_of::<T>()) / WORK_PER_THREAD;
-    let threads = threads.min(useful).clamp(1, MAX_THREADS);
-    let at_once = ROWS_AT_ONCE.min(rows.div_ceil(threads));
+    let threads = threads_to_start(worth_starting::<T>(work), allowed);
+    let most =
+        if network.packed_len() <= WEIGHTS_IN_CACHE { ROWS_AT_ONCE } else { ROWS_OF_MANY_WEIGHTS };
+    let at_once = most.min(rows.div_ceil(threads));
     let all = Rows::Range { first: 0, len: rows };
     let layouts = layouts(network, parameters, isa, x, all, at_once, Masks::NONE)?;
     let at_once = MAX_WORK_AT_ONCE / work_per_row(network, &layouts).max(1);
-    let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, ROWS_AT_ONCE);
+    let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, most);
     let stopped = AtomicBool::new(false);
     team::with(threads, |team| {
         // As many as there are, which is fewer where the system refused some.
@@ -67,8 +68,7 @@ pub fn predict<T: Real>(
         let mut stop = Some(&mut stop);
         let mut parts = Vec::new();
         for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
-            let most = at_once.min(own_rows);
-            let workspace = Workspace::forward_only(network, x, most, &layouts)?;
+            let workspace = Workspace::forward_only(network, x, at_once.min(own_rows), &layouts)?;
             parts.push(Part { first: i * own_rows, out, workspace, stop: stop.take() });
         }
         team.each(&mut parts, |_, Part { first, out, workspace, stop }| {

@@ -9,8 +9,9 @@ use crate::data::{Input, Layout, Rows};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, denormals};
 use crate::linalg::memory::panels::{Aligned, panel_count};
-use crate::linalg::team::{self, MAX_THREADS};
+use crate::linalg::team;
 use crate::network::Network;
+use crate::training::sharing::work::threads_to_start;
 
 /// Rows that are taken at once. Of more than these all weights are better packed first, and rows shared out among threads.
 const ROWS_AT_ONCE: usize = 96;
@@ -43,7 +44,7 @@ pub fn predict_few<T: Real>(
     network: &Network,
     parameters: Unpacked<'_, '_, T>,
     x: &Input<'_, T>,
-    threads: usize,
+    allowed: impl FnOnce() -> usize,
     mut out: ArrayViewMut2<'_, T>,
     mut stop: impl FnMut() -> bool,
 ) -> Result<Option<()>, Error> {
@@ -59,7 +60,7 @@ pub fn predict_few<T: Real>(
     }
     // The first layer of a sparse X is not packed.
     let packed = usize::from(matches!(x, Input::Sparse(_)));
-    let threads = threads.min(work(network, x) / WORK_PER_THREAD).clamp(1, MAX_THREADS);
+    let threads = threads_to_start(work(network, x) / WORK_PER_THREAD, allowed);
     let at_once = rows.min(ROWS_AT_ONCE);
     team::with(threads, |team| {
         let part = |_| {

@@ -71,17 +71,18 @@ fn forward_as<'py, T: Real + Element>(
     {
         predict_row(&network, &coefs, &intercepts, row, writable.as_slice_mut()?)?;
     } else {
-        let threads = Allowed::of(threads).share();
         let out = writable.as_array_mut();
         let mut signals = Signals::new();
+        let mut shared = None;
         let done = py.detach(|| {
             let stop = || signals.stop();
+            let allowed = || shared.insert(Allowed::of(threads).share()).count;
             if is_few(&network, &view) {
                 let unpacked = Unpacked { coefs: &coefs, intercepts: &intercepts };
-                return predict_few(&network, unpacked, &view, threads.count, out, stop);
+                return predict_few(&network, unpacked, &view, allowed, out, stop);
             }
             let parameters = network.pack(&coefs, &intercepts)?;
-            predict(&network, parameters.as_slice(), &view, threads.count, out, stop)
+            predict(&network, parameters.as_slice(), &view, allowed, out, stop)
         })?;
         signals.result(done)?;
     }
@@ -157,12 +158,12 @@ pub fn loss_gradient<'py>(
     let hidden = hidden(activation)?;
     let layer_sizes = sizes(layer_sizes)?;
     let network = Network::new(&layer_sizes, hidden, Output::from_name(output_activation)?)?;
-    let threads = Allowed::of(threads::check(n_threads)?).share();
+    let n_threads = threads::check(n_threads)?;
     let data = (X, y, sample_weight);
     let precision = Precision::of("packed", packed)?;
     with_precision!(
         precision,
-        loss_gradient_as(packed, gradient, data, network, cost, alpha, threads.count)
+        loss_gradient_as(packed, gradient, data, network, cost, alpha, n_threads)
     )
 }
 
@@ -177,7 +178,7 @@ fn loss_gradient_as<'py, T: Real + Element>(
     network: Network,
     cost: Named<'_, 'py>,
     alpha: f64,
-    threads: usize,
+    n_threads: Option<usize>,
 ) -> PyResult<(f64, f64)> {
     let cost = cost.cost(&network)?;
     let arrays = DataArrays::<T>::new(x, y, sample_weight)?;
@@ -188,9 +189,11 @@ fn loss_gradient_as<'py, T: Real + Element>(
     network.check_vector("packed", from)?;
     network.check_vector("gradient", to)?;
     let mut signals = Signals::new();
+    let mut shared = None;
     let loss = x.py().detach(|| {
+        let allowed = || shared.insert(Allowed::of(n_threads).share()).count;
         let mut objective = Objective::new(network, cost, alpha)?;
-        objective.evaluate(from, &data, threads, to, || signals.stop())
+        objective.evaluate(from, &data, allowed, to, || signals.stop())
     })?;
     let loss = signals.result(loss)?;
     Ok((loss.cost, loss.penalty))

@@ -15,7 +15,7 @@ use super::arrays::{
 use super::earlier::{go_on, restore};
 use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
-use super::threads::{self, Allowed};
+use super::threads::{self, Allowed, Threads};
 use crate::error::Error;
 use crate::linalg::kernels::{Real, Scalar};
 use crate::network::{Hidden, Network, Output};
@@ -177,9 +177,9 @@ impl Trainer {
 
     #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
     fn predict<'py>(&self, X: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let threads = self.allowed.share();
+        let threads = || self.allowed.share();
         either!(&self.inner, trainer => {
-            Ok(output(trainer, X.py(), &InputArray::new(X)?, threads.count)?.into_any())
+            Ok(output(trainer, X.py(), &InputArray::new(X)?, threads)?.into_any())
         })
     }
 
@@ -191,14 +191,13 @@ impl Trainer {
         y: &Bound<'py, PyAny>,
         sample_weight: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyAny>, f64)> {
-        let threads = self.allowed.share();
         either!(&self.inner, trainer => {
             let arrays = DataArrays::new(X, y, sample_weight)?;
             let data = arrays.view()?;
             let mut signals = Signals::new();
             let checked = X.py().detach(|| data.check(trainer.network(), || signals.stop()))?;
             signals.result(checked)?;
-            let a = output(trainer, X.py(), arrays.x(), threads.count)?;
+            let a = output(trainer, X.py(), arrays.x(), || self.allowed.share())?;
             let cost = {
                 let a = a.try_readonly()?;
                 let (network, cost, a) = (trainer.network(), trainer.cost(), a.as_array());
@@ -215,10 +214,10 @@ impl Trainer {
         X: &Bound<'py, PyAny>,
         n_threads: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let allowed = Allowed::of(threads::check(n_threads)?);
-        let threads = allowed.share();
+        let n_threads = threads::check(n_threads)?;
         either!(&self.inner, trainer => {
-            Ok(output(trainer, X.py(), &InputArray::new(X)?, threads.count)?.into_any())
+            let threads = || Allowed::of(n_threads).share();
+            Ok(output(trainer, X.py(), &InputArray::new(X)?, threads)?.into_any())
         })
     }
 
@@ -291,16 +290,18 @@ fn output<'py, T: Real + Element>(
     trainer: &CoreTrainer<T>,
     py: Python<'py>,
     x: &InputArray<'py, T>,
-    threads: usize,
+    threads: impl FnOnce() -> Threads + Send,
 ) -> PyResult<Bound<'py, PyArray2<T>>> {
     let view = x.view()?;
     let out = zeros(py, [view.rows(), trainer.network().outputs()])?;
     let mut writable = out.try_readwrite()?;
     let array = writable.as_array_mut();
     let mut signals = Signals::new();
+    let mut shared = None;
     let done = py.detach(|| {
         let (network, parameters) = (trainer.network(), trainer.parameters());
-        predict(network, parameters, &view, threads, array, || signals.stop())
+        let allowed = || shared.insert(threads()).count;
+        predict(network, parameters, &view, allowed, array, || signals.stop())
     })?;
     signals.result(done)?;
     drop(writable);

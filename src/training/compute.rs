@@ -145,7 +145,7 @@ mod tests {
         let mut objective = Objective::new(network, cost, 0.0).unwrap();
         objective.set_isa(isa);
         let mut gradient = vec![0.0; vector.len()];
-        objective.evaluate(&vector, data, 1, &mut gradient, || false).unwrap().unwrap();
+        objective.evaluate(&vector, data, || 1, &mut gradient, || false).unwrap().unwrap();
         gradient
     }
 
@@ -239,7 +239,7 @@ mod tests {
             let trainer = trained(trainer, &train, 10, 1);
             let mut out = Array2::zeros((test.y.len(), 3));
             let (network, parameters) = (trainer.network(), trainer.parameters());
-            predict(network, parameters, &test.data().x, 1, out.view_mut(), || false).unwrap();
+            predict(network, parameters, &test.data().x, || 1, out.view_mut(), || false).unwrap();
             let right = out
                 .rows()
                 .into_iter()

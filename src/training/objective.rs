@@ -2,17 +2,19 @@
 
 use crate::allocate::vector_of;
 use crate::backprop::{Masks, layouts};
-use crate::data::{Data, Rows};
+use crate::data::{Data, Rows, work_per_row};
 use crate::error::Error;
 use crate::linalg::kernels::{Isa, Real, dispatch};
 use crate::linalg::memory::panels::Aligned;
-use crate::linalg::team;
+use crate::linalg::team::{self, MAX_THREADS};
 use crate::network::{Cost, Network};
 use crate::training::gradient_step::{Share, Then};
 use crate::training::loss::{Loss, Squares};
 use crate::training::pass::Pass;
 use crate::training::sharing::by_rows::{self, Batch};
-use crate::training::sharing::work::{rows_at_once, useful_threads};
+use crate::training::sharing::work::{
+    rows_at_once, threads_to_start, useful_threads, worth_starting,
+};
 use crate::training::sharing::workspaces::Workspaces;
 
 /// Cost, L2 penalty and the gradient of their sum over all rows as one batch, for optimizers that look at all data.
@@ -53,7 +55,7 @@ impl<T: Real> Objective<T> {
         &mut self,
         vector: &[T],
         data: &Data<'_, T>,
-        threads: usize,
+        allowed: impl FnOnce() -> usize,
         gradient: &mut [T],
         mut stop: impl FnMut() -> bool,
     ) -> Result<Option<Loss>, Error> {
@@ -81,7 +83,9 @@ impl<T: Real> Objective<T> {
         let parameters = self.parameters.as_slice();
         let layouts =
             layouts(&self.network, parameters, self.isa, &data.x, all, at_once, Masks::NONE)?;
-        let threads = useful_threads(&self.network, &layouts, at_once, threads);
+        let useful = useful_threads(&self.network, &layouts, at_once, MAX_THREADS);
+        let work = work_per_row(&self.network, &layouts).saturating_mul(rows);
+        let threads = threads_to_start(useful.min(worth_starting::<T>(work)), allowed);
         let pass = Pass {
             network: &self.network,
             isa: self.isa,

@@ -103,7 +103,7 @@ impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
                 let (count, left) = (inputs.len(), left.as_mut_slice());
                 let weights = V::Operands::left(weights, count, neurons.len(), left);
                 let goes = parts(0..panel_count(rows), panels_of_tile::<V>(), 1);
-                let at_once = count.div_ceil(goes.clone().count());
+                let at_once = count.div_ceil(goes.clone().count().max(1));
                 for (go, panels) in goes.enumerate() {
                     let ahead = ahead.wrapping_add(go * at_once * WIDTH);
                     let cols = rows.min(panels.end * WIDTH) - panels.start * WIDTH;

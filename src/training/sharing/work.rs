@@ -16,7 +16,23 @@ pub const WORK_PER_THREAD: usize = 1 << 19;
 /// of entries with them.
 const ROWS_PER_THREAD: usize = 5;
 const ROWS_OF_ENTRIES_PER_THREAD: usize = 8;
-const WEIGHTS_IN_CACHE: usize = 1 << 18;
+/// Parameters that the cache of a core holds, beside what is multiplied with them.
+pub const WEIGHTS_IN_CACHE: usize = 1 << 18;
+
+/// Bytes of the numbers multiplied that are worth another thread where it has to be started for them: a third of a
+/// millisecond, which starting one and waking it on a virtual machine can take.
+const BYTES_TO_START_FOR: usize = 1 << 28;
+
+/// Threads that so many multiplications keep busy, where they have to be started for them.
+pub fn worth_starting<T>(work: usize) -> usize {
+    work.saturating_mul(size_of::<T>()) / BYTES_TO_START_FOR
+}
+
+/// As many threads as are useful and allowed. What is allowed is asked only where more than one is useful: the answer, from
+/// the system's files, takes longer than a prediction of a row.
+pub fn threads_to_start(useful: usize, allowed: impl FnOnce() -> usize) -> usize {
+    if useful < 2 { 1 } else { allowed().min(useful).clamp(1, MAX_THREADS) }
+}
 
 /// Rows of a batch that are taken at once.
 pub fn rows_at_once(network: &Network, batch: usize) -> usize {
