@@ -187,18 +187,26 @@ def chunks(given):
                 np.save(folder / f"y-{i:04}.npy", y)
         size = (folder / "rows.parquet").stat().st_size
         for kind in ("memory", "parquet", "npy"):
-            command = [sys.executable, __file__, "child", str(folder), kind, "--limit"]
-            found = json.loads(
-                subprocess.run(
-                    [*command, str(given.limit)], check=True, stdout=subprocess.PIPE, text=True
-                ).stdout
-            )
+            command = [sys.executable, __file__, "child", str(folder), kind]
+            command += ["--limit", str(given.limit), "--buffer", str(given.buffer)]
+            ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            found = json.loads(ran.stdout)
+            what = {
+                "memory": "rows in memory",
+                "parquet": f"{size / 1e9:.2f} GB of Parquet",
+                "npy": f"{size / 1e9:.2f} GB of .npy files, with no more than {given.limit} MB of data",
+            }
             print(
-                f"{kind}: {found['rows']:,} rows, {size / 1e9 if kind != 'memory' else 0.27:.2f} GB, limit "
-                f"{given.limit if kind != 'memory' else 'none'} MB: peak {found['peak'] / 1e6:.0f} MB (before the fit "
+                f"{what[kind]}: {found['rows']:,} rows, peak {found['peak'] / 1e6:.0f} MB (before the fit "
                 f"{found['base'] / 1e6:.0f}), {found['rows'] / found['epoch']:,.0f} rows/s, scan {found['scan']:.1f} s",
                 flush=True,
             )
+
+
+def peak():
+    """The most memory that this process has had in RAM, in bytes."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 def child(given):
@@ -218,12 +226,15 @@ def child(given):
     else:
         n = len(list(folder.glob("y-*.npy"))) * GROUP
         data = [
-            make.parquet(folder / "rows.parquet", target="y")
+            make.parquet(folder / "rows.parquet", target="y", buffer=given.buffer)
             if given.kind == "parquet"
-            else make.npy(folder / "X-*.npy", folder / "y-*.npy")
+            else make.npy(folder / "X-*.npy", folder / "y-*.npy", buffer=given.buffer)
         ]
-        resource.setrlimit(resource.RLIMIT_DATA, (given.limit * 10**6,) * 2)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if given.kind == "npy":
+            # Arrow's allocator takes a gigabyte of addresses at once, used or not; of it the peak tells.
+            resource.setrlimit(resource.RLIMIT_DATA, (given.limit * 10**6,) * 2)
+    Path("/proc/self/clear_refs").write_text("5")  # So that the peak is that of the fit.
+    base = peak()
 
     def schedule(progress):
         if not starts or progress in (0.0, 0.5):
@@ -239,7 +250,7 @@ def child(given):
             {
                 "rows": n,
                 "base": base,
-                "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                "peak": peak(),
                 "epoch": ended - second,
                 "scan": starts[0] - began,
                 "loss": float(model.loss_),
@@ -326,12 +337,14 @@ def main():
     one = commands.add_parser("chunks")
     one.add_argument("--gb", type=float, default=3.0)
     one.add_argument("--limit", type=int, default=600, help="MB of data that the process may have")
+    one.add_argument("--buffer", type=int, default=2, help="chunks of 32 MiB to mix")
     one.add_argument("--folder", type=Path, help="where the files go for a while")
     one.set_defaults(run=chunks)
     one = commands.add_parser("child")
     one.add_argument("folder", type=Path)
     one.add_argument("kind")
-    one.add_argument("--limit", type=int, default=600)
+    one.add_argument("--limit", type=int)
+    one.add_argument("--buffer", type=int)
     one.set_defaults(run=child)
     one = commands.add_parser("timeline")
     one.add_argument("file", type=Path)

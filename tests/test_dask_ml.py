@@ -1,4 +1,4 @@
-"""Dask's own tools with the local estimators: dask-ml's Incremental and ParallelPostFit, searches on joblib's backend."""
+"""Dask's own tools with the local estimators: dask-ml's Incremental and ParallelPostFit, searches by joblib."""
 
 import joblib
 import numpy as np

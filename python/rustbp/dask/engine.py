@@ -105,6 +105,7 @@ class DaskEngine(Engine):
         self._loads: weakref.WeakSet[Any] = weakref.WeakSet()
         self._rounds: deque[Any] = deque()
         self._parts: dict[int, Part] = {}
+        self._lost: set[Any] = set()
         self._look_every, self._in_vain, self._looked = LOOKS_EVERY, 0.0, time.monotonic()
         # Partitions that are made anew for the next round would be held by workers that wait for this one's average.
         self.window = 0
@@ -249,7 +250,9 @@ class DaskEngine(Engine):
         if self.client.status not in ("running", "connecting"):
             raise RuntimeError(self._disconnected())
         found = look(self.client, futures)
-        if found["lost"]:
+        # Twice, as it might have been on its way.
+        lost, self._lost = self._lost & {*found["lost"]}, {*found["lost"]}
+        if lost:
             raise RuntimeError(self._loss())
         if found["freed"] and self._look_every == LOOKS_EVERY:
             self._look_every = LOOKS_OFTEN

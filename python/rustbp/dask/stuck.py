@@ -38,7 +38,9 @@ def _looking() -> Callable[..., dict[str, Any]]:
         while waiting:
             key = waiting.pop()
             task = dask_scheduler.tasks.get(key)
-            if task is None or getattr(task, "has_lost_dependencies", False):
+            if task is None:
+                continue  # It is on its way.
+            if getattr(task, "has_lost_dependencies", False):
                 lost.append(key)
                 continue
             if task.state == "no-worker":
