@@ -57,8 +57,8 @@ def one_worker(given):
     from rustbp import MLPClassifier
     from rustbp.dask import DaskMLPClassifier
 
-    sizes = [15_000] * 3
-    options = {"hidden_layer_sizes": (512, 512), "random_state": 0, "n_threads": 1}
+    sizes = [30_000] * 3
+    options = {"hidden_layer_sizes": (1024, 1024), "random_state": 0, "n_threads": 1}
     parts = [rows(i, n) for i, n in enumerate(sizes)]
     X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     with cluster(1) as client:
@@ -74,7 +74,7 @@ def one_worker(given):
             times["there"].append(time.perf_counter() - began)
     least = {name: min(seconds) for name, seconds in times.items()}
     print(
-        f"45,000 rows, 784-512-512-10, three partitions: here {least['here']:.2f} s, one worker through Dask "
+        f"90,000 rows, 784-1024-1024-10, three partitions: here {least['here']:.2f} s, one worker through Dask "
         f"{least['there']:.2f} s, {least['there'] / least['here']:.2f} times"
     )
 

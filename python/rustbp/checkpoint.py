@@ -18,10 +18,10 @@ class Checkpoint:
     - ``model.set_callbacks(Checkpoint(path))``, scikit-learn 1.9 and newer.
 
     A fit that was killed goes on from its last checkpoint, bit for bit as if it had not been:
-    ``rustbp.load(path).set_params(warm_start=True).fit(X, y)``, with the same rows. The file has what that takes beside
-    the weights of the epoch: the optimizer's state, the curves, the best weights so far, the order of the rows and
-    which are held out, and the state of the random numbers. It is a model like any other, too, and predicts as it
-    would have at that epoch.
+    ``rustbp.load(path).set_params(warm_start=True).fit(X, y)``, with the same rows, chunks or partitions (on Dask
+    after ``DaskMLPClassifier.from_local``). The file has what that takes beside the weights of the epoch: the
+    optimizer's state, the curves, the best weights so far, the order of the rows and which are held out, and the state
+    of the random numbers. It is a model like any other, too, and predicts as it would have at that epoch.
 
     The end of a fit leaves the last checkpoint as it is, so that the same lines give the same model again;
     ``model.save`` keeps the fitted one. A model that cannot be saved, because `scoring` is a callable, say, cannot be

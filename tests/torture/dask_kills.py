@@ -58,6 +58,15 @@ def kill_after(cluster, seconds, number):
     return timer
 
 
+def two_workers(stack):
+    cluster = stack.enter_context(
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        )
+    )
+    return cluster, stack.enter_context(distributed.Client(cluster))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
@@ -70,14 +79,10 @@ def main():
     right = 0
     times = 20 if given.full else 4
     rng = random.Random(0)
-    with (
-        # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"})
+    with contextlib.ExitStack() as stack:
+        cluster, client = two_workers(stack)
         model = DaskMLPClassifier(**OPTIONS, replicas=4)
         began = time.monotonic()
         same = weights(model.fit(X, y)) == expected
@@ -87,7 +92,12 @@ def main():
             flush=True,
         )
         for i in range(times):
-            client.wait_for_workers(2, timeout=120)
+            try:
+                client.wait_for_workers(2, timeout=60)
+            except TimeoutError:
+                print("a worker did not come back in a minute: a new cluster", flush=True)
+                stack.close()
+                cluster, client = two_workers(stack)
             timer = kill_after(cluster, rng.uniform(0, seconds), 1 + i % 2)
             model = DaskMLPClassifier(**OPTIONS, replicas=4, persist=bool(i // 2 % 2))
             found = weights(model.fit(X, y)) == expected
