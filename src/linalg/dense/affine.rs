@@ -2,12 +2,12 @@
 
 use crate::linalg::dense::blocks::{depth, group, parts};
 use crate::linalg::dense::layer::{Epilogue, Layer};
+use crate::linalg::dense::next::Next;
 use crate::linalg::dense::rows_times_panels::rows_times_panels;
 use crate::linalg::dense::scratch::Scratch;
 use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Vector, dispatch};
 use crate::linalg::memory::panels::{Panels, WIDTH};
-use crate::linalg::memory::prefetch::Next;
 
 struct Affine<'a, T, E> {
     a: &'a Panels<T>,

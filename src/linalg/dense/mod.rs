@@ -18,6 +18,7 @@ pub mod affine;
 pub mod bfloat16;
 pub mod blocks;
 pub mod layer;
+mod next;
 pub mod outer;
 mod rows_times_panels;
 mod scratch;

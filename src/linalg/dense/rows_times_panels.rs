@@ -1,9 +1,10 @@
 //! The rows of a matrix times one panel or two, over a part of the depth: what a w + b and δ wᵀ are made of.
 
+use crate::linalg::dense::next::Next;
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
 use crate::linalg::kernels::{Operands, Vector};
 use crate::linalg::memory::panels::{View, WIDTH};
-use crate::linalg::memory::prefetch::{Next, ROWS_AHEAD, prefetch};
+use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
 
 struct RowsTimesPanels<V: Vector, O: Operands<V::Scalar, V>> {
     left: *const O::Lane,

@@ -7,6 +7,7 @@
 
 use crate::linalg::dense::blocks::{self, depth, parts};
 use crate::linalg::dense::layer::{Epilogue, Layer};
+use crate::linalg::dense::next::Next;
 use crate::linalg::dense::rows_times_panels::rows_times_panels;
 use crate::linalg::dense::scratch::{
     PRODUCTS_STRIDE, Scratch, errors_len, errors_stride, weights_len,
@@ -14,7 +15,6 @@ use crate::linalg::dense::scratch::{
 use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH, panel_cols, panel_count};
-use crate::linalg::memory::prefetch::Next;
 
 struct Transposed<'a, T, E> {
     delta: &'a Panels<T>,
