@@ -23,6 +23,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
+templates_path = ["_templates"]
 exclude_patterns = ["_build", "**/README.*"]
 nitpicky = False
 suppress_warnings = [
@@ -54,6 +55,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "write_computation_times": False,
     "min_reported_time": 1e9,
     "plot_gallery": True,
     "abort_on_example_error": True,
@@ -70,7 +72,7 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button-field"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
     "footer_start": ["copyright"],
@@ -85,3 +87,12 @@ if _source:
         {"name": "Source", "url": _source[1], "icon": "fa-brands fa-github"}
     ]
 copyright = "the rustbp developers, MIT licence"
+
+
+def link_pages(app, what, name, obj, options, lines):
+    """Docstrings name pages by their files in the repository; on the site these are links."""
+    lines[:] = [re.sub(r"``docs/([\w/]+)\.md``", r":doc:`/\1`", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", link_pages)

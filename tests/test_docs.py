@@ -32,6 +32,21 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
         exec(compile("\n" * line + source, page, "exec"), namespace)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/quickstart.md"])
+def test_outputs_are_those_printed(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = re.findall(
+        r"^```python\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", text, flags=re.MULTILINE | re.DOTALL
+    )
+    namespace = {}
+    for source, shown in blocks:
+        exec(source, namespace)
+        printed = capsys.readouterr().out
+        assert not shown or printed == shown
+    assert any(shown for _, shown in blocks)
+
+
 @each_page
 def test_links_lead_to_files(page):
     text = re.sub(

@@ -7,6 +7,7 @@ four equations name them.
 """
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 from sklearn.datasets import load_digits
 
 import rustbp
@@ -30,6 +31,8 @@ for layer, (left, right) in enumerate(axes):
     a, delta = seen.a[layer], seen.delta[layer]
     left.imshow(a, aspect="auto", cmap="RdBu_r", vmin=-1, vmax=1)
     right.imshow(delta, aspect="auto", cmap="RdBu_r", vmin=-abs(delta).max(), vmax=abs(delta).max())
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set(title=f"a of layer {layer + 1}", yticks=[])
     right.set(title=f"δ of layer {layer + 1}, up to {abs(delta).max():.2g}", yticks=[])
 plt.show()

@@ -30,5 +30,6 @@ for class_weight in (None, "balanced"):
     found = recall_score(y_test, model.predict(X_test))
     name = f"class_weight={class_weight!r}: finds {found:.0%} at 0.5"
     PrecisionRecallDisplay.from_estimator(model, X_test, y_test, ax=ax, name=name)
-ax.legend(loc="lower left")
+ax.set(xlabel="recall", ylabel="precision")
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
 plt.show()

@@ -39,5 +39,7 @@ print(f"{np.mean((y > low) & (y < high)):.0%} of the points lie between the line
 plt.plot(x, y, ".", color="gray", markersize=3)
 plt.fill_between(x, low, high, alpha=0.3, label="from 10 % to 90 %")
 plt.plot(x, middle, label="median")
+plt.xlabel("x")
+plt.ylabel("y")
 plt.legend()
 plt.show()

@@ -34,5 +34,7 @@ for activation in ("relu", "tanh"):
     )
     model.fit(x[:, None], y)
     plt.plot(grid, model.predict(grid[:, None]), label=f"activation={activation!r}")
+plt.xlabel("x")
+plt.ylabel("y")
 plt.legend()
 plt.show()

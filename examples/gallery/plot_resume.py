@@ -37,6 +37,7 @@ with tempfile.TemporaryDirectory() as folder:
 resumed.fit(X, y)
 print("The same to the last bit:", resumed.loss_curve_ == whole.loss_curve_)
 
+plt.figure(layout="constrained")
 plt.plot(whole.loss_curve_, linewidth=6, alpha=0.3, label="in one go")
 plt.plot(resumed.loss_curve_, label="stopped and resumed")
 plt.axvline(14.5, color="gray", linestyle="--", label="the break")

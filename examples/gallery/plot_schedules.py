@@ -20,7 +20,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
-figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(6, 5), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(6, 5.5), layout="constrained")
 for schedule in (None, "cosine", "one_cycle", "exponential"):
     model = MLPClassifier(
         hidden_layer_sizes=(64,),
@@ -35,8 +35,8 @@ for schedule in (None, "cosine", "one_cycle", "exponential"):
     above.plot(epochs, model.learning_rate_curve_, label=f"schedule={schedule!r}")
     below.plot(epochs, model.loss_curve_)
 above.set_ylabel("step size")
-above.legend()
-below.set(xlabel="epoch", ylabel="training loss", yscale="log")
+above.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+below.set(xlabel="epoch", ylabel="training loss", yscale="log", xticks=range(0, 21, 5))
 
 # %%
 # For a single model ``TrainingCurveDisplay`` draws the step sizes beside the losses, and those of validation rows.

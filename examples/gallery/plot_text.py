@@ -52,6 +52,7 @@ print(f"{model.score(reviews[2000:], liked[2000:]):.1%} of unseen reviews are ri
 
 words = good[:4] + bad[:4]
 positions = np.arange(len(words))
+plt.figure(layout="constrained")
 plt.barh(positions + 0.2, model.predict_proba(words)[:, 1], 0.4, label="the word")
 plt.barh(
     positions - 0.2,
@@ -62,5 +63,5 @@ plt.barh(
 plt.yticks(positions, words)
 plt.axvline(0.5, color="gray", linewidth=1)
 plt.xlabel("probability that the review is a good one")
-plt.legend()
+plt.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
 plt.show()
