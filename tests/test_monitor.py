@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -21,7 +21,7 @@ from rustbp._training import callbacks
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:300] / 16, Y[:300]
-NAME = r"(\w+(?: \d+/\d+| refit)?)"
+NAME = r"(\w+(?: \d+/\d+| refit)?)(?:  (?:[^,]+, )?fold \d/\d)?"
 LINE = re.compile(rf"{NAME}  epoch (\d+)(?:/(\d+))?  loss (\S+)(?:  score (\S+))?  ([\d.]+) s")
 ENDED = re.compile(rf"{NAME}  ended: (.+)")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -170,9 +170,22 @@ def test_a_grid_search_of_pipelines(console, backend):
     with joblib.parallel_config(backend), TrainingMonitor(console=console):
         search.fit(X, Y)
     assert sorted(line[1] for line in lines(console)) == sorted(["1", "2", "3"] * 4)
-    named = sorted(name for name, _ in reasons(console))
-    places = [f"MLPClassifier {n}/4" for n in (1, 2, 3, 4)]
-    assert named == (places if CALLBACKS else ["MLPClassifier"] * 4)
+    ended = re.findall(r"^(.*)  ended", console.file.getvalue(), flags=re.MULTILINE)
+    assert sorted(ended) == [
+        "MLPClassifier 1/4  alpha=0.0, fold 1/2",
+        "MLPClassifier 2/4  alpha=0.0, fold 2/2",
+        "MLPClassifier 3/4  alpha=1.0, fold 1/2",
+        "MLPClassifier 4/4  alpha=1.0, fold 2/2",
+    ]
+
+
+def test_outside_of_a_candidate_there_is_the_number_at_most(console):
+    with TrainingMonitor(console=console):
+        GridSearchCV(network(), {}, cv=2).fit(X, Y)
+        cross_val_score(network(), X, Y, cv=2)
+    named = [name for name, _ in reasons(console)]
+    refit = "MLPClassifier refit" if CALLBACKS else "MLPClassifier"
+    assert named == ["MLPClassifier 1/2", "MLPClassifier 2/2", refit, *["MLPClassifier"] * 2]
 
 
 def test_a_bar_in_a_terminal():

@@ -87,7 +87,8 @@ class MLPClassifier(ClassPredictions):
         `n_iter_no_change` epochs. For 'lbfgs', the largest gradient component to stop at.
 
     verbose : bool or int, default=False
-        Whether to print the loss of each epoch, or iteration of 'lbfgs', and the score of validation rows.
+        Whether to print the loss of each epoch, or iteration of 'lbfgs', and the score of validation rows. As in
+        scikit-learn, all numbers above 0 print the same; `TrainingMonitor` tells the time that is left.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights.

@@ -2,7 +2,9 @@
 
 import html
 import importlib.util
+import inspect
 import os
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ class _Shown(NamedTuple):
     """What a line shows of one fit."""
 
     name: str
+    candidate: str
     epoch: int
     most: int | None
     loss: float | None
@@ -34,15 +37,15 @@ class _Shown(NamedTuple):
     def line(self) -> str:
         of = "" if self.most is None else f"/{self.most}"
         reason = f"  ({self.reason})" if self.reason else ""
-        return f"{self.name}  epoch {self.epoch}{of}{self.figures()}{reason}"
+        return f"{self.name}{self.candidate}  epoch {self.epoch}{of}{self.figures()}{reason}"
 
 
 class TrainingMonitor:
     """Shows each epoch of training: a bar with loss, score and seconds, or plain lines where there is no terminal.
 
     In a notebook there is a bar too, which needs no widgets. What remains of a fit is a line that says how many epochs
-    it had, its last loss and score, and why it ended. In a search by scikit-learn 1.9 and newer, such as
-    ``GridSearchCV``, lines say which of its fits they are of: ``3/12``.
+    it had, its last loss and score, and why it ended. In a search, such as ``GridSearchCV``, lines say which of its
+    fits they are of, and of which candidate: ``3/12  alpha=0.1, fold 1/2``.
 
     There are two ways to turn it on.
 
@@ -193,7 +196,8 @@ class _Fit:
 
     def __init__(self, estimator: Any, most: int | None, incremental: bool) -> None:
         self.estimator, self.most, self.incremental = estimator, most, incremental
-        self.name = type(estimator).__name__ + _place_in_a_search(estimator)
+        place, self.candidate = _place_in_a_search(estimator)
+        self.name = type(estimator).__name__ + place
         self.epoch = 0
         self.loss: float | None = None
         self.score: float | None = None
@@ -211,11 +215,45 @@ class _Fit:
 
     def shown(self) -> _Shown:
         seconds = self.latest - self.start
-        return _Shown(self.name, self.epoch, self.most, self.loss, self.score, seconds, self.reason)
+        return _Shown(
+            self.name,
+            self.candidate,
+            self.epoch,
+            self.most,
+            self.loss,
+            self.score,
+            seconds,
+            self.reason,
+        )
 
 
-def _place_in_a_search(estimator: Any) -> str:
-    """Which of the fits of a search it is, where scikit-learn says that: " 3/12", or " refit"."""
+def _place_in_a_search(estimator: Any) -> tuple[str, str]:
+    """Which of the fits of a search it is, " 3/12" or " refit", and of what: "  alpha=0.1, fold 1/2".
+
+    Searches tell nobody what they are trying, callbacks included: it is read from the variables of the function that
+    fits a candidate on a fold. Where there is no such function, or it has changed, the callbacks' numbers are left.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "_fit_and_score":
+            known = frame.f_locals
+            fold, candidate = known.get("split_progress"), known.get("candidate_progress")
+            if fold and candidate:
+                number = candidate[0] * fold[1] + fold[0] + 1
+                # In a pipeline the names have the steps' before them.
+                named = [
+                    f"{name.rpartition('__')[2]}={value!r}"
+                    for name, value in (known.get("parameters") or {}).items()
+                ]
+                what = textwrap.shorten(", ".join(named), 60, placeholder=" ...")
+                which = f"  {what}, fold" if what else "  fold"
+                return f" {number}/{candidate[1] * fold[1]}", f"{which} {fold[0] + 1}/{fold[1]}"
+        frame = frame.f_back
+    return _number_in_a_search(estimator), ""
+
+
+def _number_in_a_search(estimator: Any) -> str:
+    """As scikit-learn's callbacks know it."""
     context = getattr(estimator, "_parent_callback_ctx", None)
     while context is not None:
         # The task of a pipeline, say, stands in the place of the one that it is the whole of.
@@ -254,7 +292,7 @@ class _Lines:
         if say:
             self.show(fit)
         elif fit.reason:
-            line = f"{fit.name}  ended: {fit.reason}"
+            line = f"{fit.name}{fit.candidate}  ended: {fit.reason}"
             self.console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     def stop(self) -> None: ...
@@ -323,7 +361,10 @@ class _Bars:
     def show(self, fit: _Fit) -> None:
         figures = fit.shown().figures()
         if fit.task is None:
-            fit.task = self.progress.add_task(fit.name, total=fit.most, figures=figures)
+            # The rest of the line takes 80 columns.
+            wide = self.progress.console.width >= 80 + len(fit.candidate)
+            name = fit.name + fit.candidate if wide else fit.name
+            fit.task = self.progress.add_task(name, total=fit.most, figures=figures)
         self.progress.update(fit.task, completed=fit.epoch, figures=figures)
 
     def end(self, fit: _Fit, *, say: bool) -> None:

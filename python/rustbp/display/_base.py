@@ -4,6 +4,7 @@ import importlib
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from rustbp.inspection import require_perceptron
@@ -76,8 +77,60 @@ def ink() -> str:
     return rcParams["axes.edgecolor"]
 
 
-def layer_colors(n_layers: int) -> list[Any]:
-    """A colour for each layer, from dark (first) to light (output)."""
+def layer_colors(n_layers: int, ax: Any) -> list[Any]:
+    """A colour for each layer, from dark (first) to light (output), none of them too near the background."""
     from matplotlib import colormaps
+    from matplotlib.colors import rgb_to_hsv, to_rgb
 
-    return [colormaps["viridis"](0.9 * i / max(n_layers - 1, 1)) for i in range(n_layers)]
+    dark = rgb_to_hsv(to_rgb(ax.get_facecolor()))[2] < 0.5
+    first, last = (0.4, 1.0) if dark else (0.0, 0.9)
+    return [
+        colormaps["viridis"](first + (last - first) * i / max(n_layers - 1, 1))
+        for i in range(n_layers)
+    ]
+
+
+def whole_numbers(ax: Any) -> None:
+    """Ticks of the x axis at whole numbers: half an epoch, or half a layer, is none."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+
+
+_PLACES = {
+    "center right": (1, 0.5),
+    "upper right": (1, 1),
+    "lower right": (1, 0),
+    "upper center": (0.5, 1),
+    "lower center": (0.5, 0),
+    "center": (0.5, 0.5),
+    "upper left": (0, 1),
+    "lower left": (0, 0),
+    "center left": (0, 0.5),
+}
+
+
+def free_place(ax: Any, lines: list[Any]) -> str:
+    """Where a legend of these lines covers the least of them; they may be of several axes in the same frame.
+
+    matplotlib's "best" looks at the lines of one of the axes only.
+    """
+    for line in lines:
+        line.axes.autoscale_view()
+    box, frame = ax.legend(handles=lines).get_window_extent(), ax.get_window_extent()
+    size = np.array([box.width / frame.width, box.height / frame.height]) + 0.05
+    inside = ax.transAxes.inverted()
+    points = np.concatenate(
+        [
+            inside.transform(
+                line.get_transform().transform(line.get_path().interpolated(8).vertices)
+            )
+            for line in lines
+        ]
+    )
+
+    def covered(name: str) -> int:
+        corner = np.array(_PLACES[name]) * (1 - size)
+        return int(np.sum(np.all((points >= corner) & (points <= corner + size), axis=1)))
+
+    return min(_PLACES, key=covered)

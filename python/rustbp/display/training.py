@@ -5,7 +5,14 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import clone
 
-from rustbp.display._base import Display, layer_colors, require_fitted, require_matplotlib
+from rustbp.display._base import (
+    Display,
+    free_place,
+    layer_colors,
+    require_fitted,
+    require_matplotlib,
+    whole_numbers,
+)
 from rustbp.history import TrainingHistory, record_fit, usual_score_of
 from rustbp.inspection import require_perceptron
 
@@ -175,8 +182,6 @@ class TrainingCurveDisplay(Display):
         return self._drawn_on(ax, line_kw=line_kw)
 
     def _draw(self, ax: Any, *, line_kw: Any) -> None:
-        from matplotlib.ticker import MaxNLocator
-
         self.score_ax_ = None
         self.lines_ = {}
         self._line_kw = line_kw or {}
@@ -202,12 +207,13 @@ class TrainingCurveDisplay(Display):
                 color = axes.lines[-1].get_color()
                 axes.yaxis.label.set_color(color)
                 axes.tick_params(axis="y", labelcolor=color)
-        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-        place: dict[str, Any] = {"loc": "center right"}
+        whole_numbers(ax)
+        lines = list(self.lines_.values())
         if self.learning_rate_ax_ is not None:
             # Step sizes run through all of the plane.
-            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "ncols": 2}
-        ax.legend(handles=list(self.lines_.values()), **place)
+            ax.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+        else:
+            ax.legend(handles=lines, loc=free_place(ax, lines))
 
     def _curve(self, ax: Any, name: str, color: str, style: str) -> None:
         values = getattr(self, name)
@@ -331,11 +337,12 @@ class ErrorFlowDisplay(Display):
         sizes = np.asarray(self.mean_delta)
         self.lines_ = []
         depth = sizes.shape[1]
-        for layer, color in enumerate(layer_colors(depth), start=1):
+        for layer, color in enumerate(layer_colors(depth, ax), start=1):
             label = f"layer {layer}" + (" (output)" if layer == depth else "")
             options = {"color": color, "label": label} | (line_kw or {})
             self.lines_ += ax.plot(sizes[:, layer - 1], **options)
         ax.set(xlabel="Epoch", ylabel=r"Mean $|\delta^l|$", yscale="log")
+        whole_numbers(ax)
         _whole_decades(ax)
         # Beside the axes: the lines may run anywhere within.
         ax.legend(
