@@ -32,6 +32,9 @@ def tidy(path, root, links):
         if name.endswith(".cyclonedx.json"):
             return re.sub(rb'path\+file://[^#"]*', b"path+file:///rustbp", content)
         if links and name.endswith((".dist-info/METADATA", "/PKG-INFO")):
+            # A picture is the file itself, not the page that shows it.
+            raw = links.replace("/blob/", "/raw/")
+            content = re.sub(rb"(!\[[^\]]*\])\((?!\w+:|#)", rf"\1({raw}/".encode(), content)
             return re.sub(rb"\]\((?!\w+:|#)", f"]({links}/".encode(), content)
         return content
 

@@ -104,6 +104,15 @@ def test_targets_of_text():
     )
 
 
+def test_targets_of_text_among_objects():
+    """As pandas had them; scikit-learn's check of both arrays does not say whose text it is."""
+    target = np.array(["oak", "ash", "elm"] * 50, dtype=object)
+    with pytest.raises(
+        ValueError, match="float: 'oak' y must be numbers for a regressor; got 'oak'"
+    ):
+        MLPRegressor().fit(X, target)
+
+
 @pytest.mark.parametrize("labels", [("few", "many"), (7, 8)])
 def test_a_class_of_one_row(labels):
     few, many = labels

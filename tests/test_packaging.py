@@ -136,11 +136,12 @@ def test_what_is_missing_is_named_and_then_is_not(tmp_path):
 
 FILES = {
     "rustbp/__init__.py": b"1",
-    "rustbp-1.dist-info/METADATA": b"[a](docs/a.md) [b](https://b.org) [c](#c)",
+    "rustbp-1.dist-info/METADATA": b"[a](docs/a.md) [b](https://b.org) [c](#c) ![d](d.svg)",
     "rustbp-1.dist-info/sboms/rustbp.cyclonedx.json": b'"ref": "path+file:///home/a/b#rustbp@1 x"',
     "rustbp-1.dist-info/RECORD": b"old",
 }
-METADATA = b"[a](https://h.org/docs/a.md) [b](https://b.org) [c](#c)"
+LINKS = "https://h.org/blob/v1"
+METADATA = b"[a](https://h.org/blob/v1/docs/a.md) [b](https://b.org) [c](#c) ![d](https://h.org/raw/v1/d.svg)"
 
 
 def test_a_wheel_is_tidied(tmp_path):
@@ -151,7 +152,7 @@ def test_a_wheel_is_tidied(tmp_path):
     archives.tidy(path, tmp_path, None)
     found = dict(archives.contents(path))
     assert found["rustbp-1.dist-info/METADATA"] == FILES["rustbp-1.dist-info/METADATA"]
-    archives.tidy(path, tmp_path, "https://h.org")
+    archives.tidy(path, tmp_path, LINKS)
     found = dict(archives.contents(path))
     assert list(found) == list(FILES)
     assert found["rustbp-1.dist-info/METADATA"] == METADATA
@@ -175,6 +176,6 @@ def test_a_source_distribution_is_tidied(tmp_path, monkeypatch):
     (tmp_path / "PKG-INFO").write_bytes(FILES["rustbp-1.dist-info/METADATA"])
     with tarfile.open(path, "w:gz") as archive:
         archive.add(tmp_path / "PKG-INFO", "rustbp-1/PKG-INFO")
-    archives.tidy(path, tmp_path, "https://h.org")
+    archives.tidy(path, tmp_path, LINKS)
     assert dict(archives.contents(path)) == {"rustbp-1/PKG-INFO": METADATA}
     assert int.from_bytes(path.read_bytes()[4:8], "little") == 1700000000

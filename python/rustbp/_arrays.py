@@ -78,7 +78,7 @@ def validated(
     """scikit-learn's check of X, or of X and y, in its words, with a way out behind them."""
     if is_float32_table(X):
         dtype = np.float32
-    with about_rows(X):
+    with about_rows(X, *y):
         return validate_data(model, X, *y, accept_sparse=["csr", "csc"], dtype=dtype, **options)
 
 

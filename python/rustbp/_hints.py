@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 _CALLED: dict[str, dict[str, str]] = {
     "activation": {
         "sigmoid": "logistic",
@@ -66,13 +68,15 @@ def hint_for(estimator: Any, message: str) -> str:
 
 
 @contextmanager
-def about_rows(X: Any) -> Iterator[None]:
-    """Say behind the error of a check of ``X`` what to do with such rows."""
+def about_rows(X: Any, y: Any = None) -> Iterator[None]:
+    """Say behind the error of a check of ``X``, or of ``X`` and ``y``, what to do with such rows."""
     try:
         yield
     except ValueError as error:
         text = str(error)
-        if "could not convert string to float" in text or "arrays of bytes/strings" in text:
+        if "could not convert string to float" in text and _is_text(y):
+            way = _NO_NUMBERS.format(_first(y))
+        elif "could not convert string to float" in text or "arrays of bytes/strings" in text:
             way = (
                 f"{_columns_of_text(X)} To make numbers of categories and text: rustbp.TabularEncoder, or a "
                 "ColumnTransformer with OneHotEncoder, in a pipeline before the network."
@@ -91,10 +95,24 @@ def about_targets(y: Any) -> Iterator[None]:
     try:
         yield
     except TypeError as error:
-        error.add_note(
-            f"y must be numbers for a regressor; got {y.ravel()[:1].tolist()[0]!r}. For classes there is MLPClassifier."
-        )
+        error.add_note(_NO_NUMBERS.format(_first(y)))
         raise
+
+
+_NO_NUMBERS = "y must be numbers for a regressor; got {!r}. For classes there is MLPClassifier."
+
+
+def _first(y: Any) -> Any:
+    return np.ravel(y)[:1].tolist()[0]
+
+
+def _is_text(y: Any) -> bool:
+    """Whether targets are not numbers; without any they are."""
+    try:
+        np.asarray(0 if y is None else y, dtype=float)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def _columns_of_text(X: Any) -> str:
