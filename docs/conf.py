@@ -55,6 +55,8 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    # What programs print is shown, not what their last line happens to return.
+    "capture_repr": (),
     "write_computation_times": False,
     "min_reported_time": 1e9,
     "plot_gallery": True,
@@ -68,6 +70,8 @@ html_title = "rustbp"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+# Pages that stand by themselves have nothing to list beside them.
+html_sidebars = {"*": []}
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
