@@ -3,7 +3,7 @@
 use ndarray::ArrayViewMut2;
 
 use crate::backprop::{
-    Masks, Unpacked, Workspace, activations_in_place, forward_from, rows_packed_at_once, take_in,
+    Masks, Weights, Workspace, activations_in_place, forward_from, rows_packed_at_once, take_in,
 };
 use crate::data::{Input, Layout, Rows};
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::linalg::kernels::{Isa, Real, denormals};
 use crate::linalg::memory::panels::{Aligned, panel_count};
 use crate::linalg::team;
 use crate::network::Network;
-use crate::training::sharing::work::threads_to_start;
+use crate::training::sharing::work::{WEIGHTS_IN_CACHE, threads_to_start};
 
 /// Rows that are taken at once. Of more than these all weights are better packed first, and rows shared out among threads.
 const ROWS_AT_ONCE: usize = 96;
@@ -22,6 +22,12 @@ const ENTRIES_PER_COLUMN: usize = 16;
 const WORK_PER_THREAD: usize = 1 << 21;
 /// What reading and packing a weight takes, in multiplications.
 const WORK_OF_PACKING: usize = 4;
+
+/// Whether these rows are few for packed weights that are many: each thread then takes some of the weights, as reading them
+/// takes longer than multiplying.
+pub fn is_few_for_packed<T: Real>(network: &Network, x: &Input<'_, T>) -> bool {
+    matches!(x, Input::Dense(_)) && is_few(network, x) && network.packed_len() > WEIGHTS_IN_CACHE
+}
 
 /// Whether these rows are few for the network.
 pub fn is_few<T: Real>(network: &Network, x: &Input<'_, T>) -> bool {
@@ -42,7 +48,7 @@ struct Part<T> {
 /// The results are those of [`predict`](crate::predict::predict).
 pub fn predict_few<T: Real>(
     network: &Network,
-    parameters: Unpacked<'_, '_, T>,
+    weights: Weights<'_, '_, T>,
     x: &Input<'_, T>,
     allowed: impl FnOnce() -> usize,
     mut out: ArrayViewMut2<'_, T>,
@@ -59,12 +65,17 @@ pub fn predict_few<T: Real>(
         layouts[0] = x.layout(network, rows, isa);
     }
     // The first layer of a sparse X is not packed.
-    let packed = usize::from(matches!(x, Input::Sparse(_)));
+    let first_packed = usize::from(matches!(x, Input::Sparse(_)));
     let threads = threads_to_start(work(network, x) / WORK_PER_THREAD, allowed);
     let at_once = rows.min(ROWS_AT_ONCE);
     team::with(threads, |team| {
         let part = |_| {
-            let room = Aligned::zeros(rows_packed_at_once::<T>(network, packed));
+            let room = match weights {
+                Weights::Packed(_) => Aligned::zeros(0),
+                Weights::Unpacked { .. } => {
+                    Aligned::zeros(rows_packed_at_once::<T>(network, first_packed))
+                }
+            };
             let room = room.ok_or(Error::Memory { what: "a part of the weights" })?;
             Ok(Part { workspace: Workspace::forward_only(network, x, at_once, &layouts)?, room })
         };
@@ -81,7 +92,7 @@ pub fn predict_few<T: Real>(
                         take_in(isa, x, rows, workspace);
                     }
                     let own = share(network, l, thread, team.threads());
-                    activations_in_place(l, network, parameters, own, isa, room, workspace);
+                    activations_in_place(l, network, weights, own, isa, room, workspace);
                 });
                 exchange(network, l, &mut parts);
             }

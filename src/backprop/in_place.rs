@@ -1,5 +1,5 @@
-//! Forward from weights that lie as scikit-learn has them: a few panels of neurons at a time are packed where the cache holds
-//! them, or none, where the rows of X name but few of the weights.
+//! Forward for some of the neurons, from weights as they lie: of arrays such as scikit-learn has, a few panels of neurons at a time
+//! are packed where the cache holds them, or none, where the rows of X name but few of the weights.
 //!
 //! For few rows, packing all weights first would take longer than the products. Sums run in the order of [`forward`](super::forward()),
 //! so that the results are the same to the last bit.
@@ -24,11 +24,13 @@ const PACKED_AT_ONCE: usize = 256 << 10;
 /// How far ahead the weights that entries name are asked for.
 const ENTRIES_AHEAD: usize = 8;
 
-/// Weights and biases of all layers as arrays in C order, or with whatever strides.
+/// Weights and biases of all layers.
 #[derive(Clone, Copy)]
-pub struct Unpacked<'a, 'b, T> {
-    pub coefs: &'a [ArrayView2<'b, T>],
-    pub intercepts: &'a [ArrayView1<'b, T>],
+pub enum Weights<'a, 'b, T> {
+    /// In panels.
+    Packed(&'a [T]),
+    /// Arrays in C order, or with whatever strides.
+    Unpacked { coefs: &'a [ArrayView2<'b, T>], intercepts: &'a [ArrayView1<'b, T>] },
 }
 
 /// Panels of a layer with this many inputs that are packed at once; one is packed however large it is.
@@ -46,13 +48,19 @@ pub fn rows_packed_at_once<T>(network: &Network, first: usize) -> usize {
 pub fn activations_in_place<T: Real>(
     l: usize,
     network: &Network,
-    parameters: Unpacked<'_, '_, T>,
+    weights: Weights<'_, '_, T>,
     panels: Range<usize>,
     isa: Isa,
     room: &mut Aligned<T>,
     workspace: &mut Workspace<T>,
 ) {
-    let (coefs, intercepts) = (parameters.coefs[l - 1], parameters.intercepts[l - 1]);
+    let (coefs, intercepts) = match weights {
+        Weights::Packed(parameters) => {
+            let layer = network.layer(parameters, l).of_panels(panels);
+            return activations(l, network, layer, isa, Masks::NONE, workspace);
+        }
+        Weights::Unpacked { coefs, intercepts } => (coefs[l - 1], intercepts[l - 1]),
+    };
     let (fan_in, fan_out) = (network.sizes()[l - 1], network.sizes()[l]);
     let Workspace { a, zeros, .. } = &mut *workspace;
     if let Zeros::Entries(x) = &zeros[l - 1] {

@@ -28,6 +28,6 @@ pub use dropout::Masks;
 #[cfg(test)]
 pub use forward::nothing;
 pub use forward::{activations, forward, forward_from, take_in};
-pub use in_place::{Unpacked, activations_in_place, add_multiple, rows_packed_at_once};
+pub use in_place::{Weights, activations_in_place, add_multiple, rows_packed_at_once};
 pub use sparsity::layouts;
 pub use workspace::Workspace;

@@ -11,7 +11,7 @@ use super::arrays::{
 use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
 use super::threads::{self, Allowed};
-use crate::backprop::{Masks, Unpacked};
+use crate::backprop::{Masks, Weights};
 use crate::data::Input;
 use crate::error::Error;
 use crate::input_gradients::input_gradients as core_input_gradients;
@@ -78,8 +78,8 @@ fn forward_as<'py, T: Real + Element>(
             let stop = || signals.stop();
             let allowed = || shared.insert(Allowed::of(threads).share()).count;
             if is_few(&network, &view) {
-                let unpacked = Unpacked { coefs: &coefs, intercepts: &intercepts };
-                return predict_few(&network, unpacked, &view, allowed, out, stop);
+                let weights = Weights::Unpacked { coefs: &coefs, intercepts: &intercepts };
+                return predict_few(&network, weights, &view, allowed, out, stop);
             }
             let parameters = network.pack(&coefs, &intercepts)?;
             predict(&network, parameters.as_slice(), &view, allowed, out, stop)

@@ -16,10 +16,12 @@ use super::earlier::{go_on, restore};
 use super::network::{Named, hidden, numbers};
 use super::signals::Signals;
 use super::threads::{self, Allowed, Threads};
+use crate::backprop::Weights;
 use crate::error::Error;
 use crate::linalg::kernels::{Real, Scalar};
 use crate::network::{Hidden, Network, Output};
 use crate::predict::{mean_cost, predict};
+use crate::predict_few::{is_few_for_packed, predict_few};
 use crate::training::batches::Batches;
 use crate::training::compute;
 use crate::training::optimizer::Optimizer;
@@ -301,6 +303,10 @@ fn output<'py, T: Real + Element>(
     let done = py.detach(|| {
         let (network, parameters) = (trainer.network(), trainer.parameters());
         let allowed = || shared.insert(threads()).count;
+        if is_few_for_packed(network, &view) {
+            let weights = Weights::Packed(parameters);
+            return predict_few(network, weights, &view, allowed, array, || signals.stop());
+        }
         predict(network, parameters, &view, allowed, array, || signals.stop())
     })?;
     signals.result(done)?;

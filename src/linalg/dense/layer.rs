@@ -37,6 +37,13 @@ impl<'a, T> Layer<'a, T> {
         View { data: self.panels_from(panel), stride: (self.fan_in + 1) * WIDTH }
     }
 
+    /// The same with some of its panels alone.
+    pub fn of_panels(self, panels: Range<usize>) -> Self {
+        let len = (self.fan_in + 1) * WIDTH;
+        let data = &self.panels_from(panels.start)[..panels.len() * len];
+        Self { first: panels.start, data, ..self }
+    }
+
     pub fn panels(&self) -> Range<usize> {
         self.first..self.first + self.data.len() / ((self.fan_in + 1) * WIDTH)
     }
