@@ -22,7 +22,7 @@ import distributed
 import numpy as np
 
 from rustbp import MLPClassifier, partitions
-from rustbp.dask import DaskMLPClassifier
+from rustbp.dask import DaskMLPClassifier, engine
 
 ROWS, N_PARTITIONS = 500, 24
 OPTIONS = {
@@ -79,8 +79,9 @@ def main():
     right = 0
     times = 20 if given.full else 4
     rng = random.Random(0)
-    # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
-    dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"})
+    # On a busy machine a worker takes longer to come back, after which the cluster gives it up, and so does a fit.
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "300s"})
+    engine.PATIENCE = 300.0
     with contextlib.ExitStack() as stack:
         cluster, client = two_workers(stack)
         model = DaskMLPClassifier(**OPTIONS, replicas=4)
