@@ -6,9 +6,12 @@ from pathlib import Path
 
 
 def oldest(root):
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    project = settings["project"]
     extras = project["optional-dependencies"].values()
     requirements = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    # Newer ones take NumPy 2 only, and do not say so to pip.
+    requirements += [line for line in settings["dependency-groups"]["test"] if "pyarrow" in line]
     bounds = [re.fullmatch(r"([\w-]+)>=([\d.]+)", line) for line in requirements]
     return sorted({f"{bound[1]}=={bound[2]}" for bound in bounds if bound})
 

@@ -167,7 +167,7 @@ def test_a_grid_search_of_pipelines(console, backend):
         n_jobs=2,
         refit=False,
     )
-    with joblib.parallel_config(backend), TrainingMonitor(console=console):
+    with joblib.parallel_backend(backend), TrainingMonitor(console=console):
         search.fit(X, Y)
     assert sorted(line[1] for line in lines(console)) == sorted(["1", "2", "3"] * 4)
     ended = re.findall(r"^(.*)  ended", console.file.getvalue(), flags=re.MULTILINE)
@@ -263,7 +263,7 @@ def test_as_a_callback_in_a_terminal(terminal):
 def test_as_a_callback_in_a_grid_search(console, backend):
     model = network().set_callbacks(TrainingMonitor(console=console))
     search = GridSearchCV(make_pipeline(StandardScaler(), model), {}, cv=2, n_jobs=2, refit=False)
-    with joblib.parallel_config(backend):
+    with joblib.parallel_backend(backend):
         search.fit(X, Y)
     assert sorted(line[1] for line in lines(console)) == sorted(["1", "2", "3"] * 2)
 

@@ -137,7 +137,7 @@ import os, joblib, rustbp
 from rustbp._training.threads import allowed
 def threads(): return allowed(None) or rustbp.get_num_threads()
 def main():
-    with joblib.parallel_config(backend=BACKEND, n_jobs=2):
+    with joblib.parallel_backend(backend=BACKEND, n_jobs=2):
         print(max(joblib.Parallel()(joblib.delayed(threads)() for _ in range(2))))
 if __name__ == "__main__":
     main()
