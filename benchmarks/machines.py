@@ -4,7 +4,7 @@
     python benchmarks/machines.py sorted ../data    # MNIST sorted by label, mixed once, against the local fit
     python benchmarks/machines.py memory            # peak memory of two workers that read partitions anew
     python benchmarks/machines.py chunks --gb 3     # fit(chunks) of Parquet and .npy files under a memory limit
-    python benchmarks/machines.py timeline docs/images/timeline.png
+    python benchmarks/machines.py timeline docs/guide/timeline.png
 
 Each starts the processes that it needs on this machine, prints what it measured, and leaves nothing behind.
 """

@@ -154,7 +154,7 @@ def backends(full):
 
 def predictions(full):
     """Predictions while another thread fits the same model again, from one of two seeds."""
-    count, threads = (10_000, 8) if full else (300, 4)
+    count, threads = (100_000, 8) if full else (10_000, 4)
     model = MLPClassifier(20, max_iter=1, random_state=0)
     rows = X[:5]
     known = set()
