@@ -65,11 +65,12 @@ def few_rows(name, MLPClassifier, quick):
     else:
         X = sparse.random(rows, n_inputs, density, "csr", random_state=0)
     y = np.arange(rows) % n_classes
-    model = MLPClassifier(hidden, random_state=0, max_iter=1, warm_start=True)
+    goes_on = name.startswith("fit")
+    model = MLPClassifier(hidden, random_state=0, max_iter=1, warm_start=goes_on)
     model.partial_fit(X, y, classes=np.arange(n_classes))
     if name.startswith("predict_proba"):
         return lambda: model.predict_proba(X)
-    return lambda: (model.fit if name.startswith("fit") else model.partial_fit)(X, y)
+    return lambda: (model.fit if goes_on else model.partial_fit)(X, y)
 
 
 def figure(name, MLPClassifier, quick):
