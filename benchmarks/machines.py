@@ -1,6 +1,7 @@
 """What training costs on a cluster, and on chunks of files: time, memory, and a picture of an epoch.
 
     python benchmarks/machines.py worker            # one worker through Dask against partial_fit here
+    python benchmarks/machines.py workers           # two workers, against what two independent processes gain
     python benchmarks/machines.py sorted ../data    # MNIST sorted by label, mixed once, against the local fit
     python benchmarks/machines.py memory            # peak memory of two workers that read partitions anew
     python benchmarks/machines.py chunks --gb 3     # fit(chunks) of Parquet and .npy files under a memory limit
@@ -17,13 +18,16 @@ import tempfile
 import threading
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 COLUMNS, GROUP = 256, 32_768
 """Of the files: 32 MiB of float32 in a chunk."""
+WIDE = {"hidden_layer_sizes": (1024, 1024), "random_state": 0, "n_threads": 1}
 OF_FILE = {"hidden_layer_sizes": (200, 100), "random_state": 0, "n_threads": 1}
 
 
@@ -58,12 +62,11 @@ def one_worker(given):
     from rustbp.dask import DaskMLPClassifier
 
     sizes = [30_000] * 3
-    options = {"hidden_layer_sizes": (1024, 1024), "random_state": 0, "n_threads": 1}
     parts = [rows(i, n) for i, n in enumerate(sizes)]
     X, y = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     with cluster(1) as client:
         data = client.persist([dask.delayed(rows)(i, n) for i, n in enumerate(sizes)])
-        here, there = MLPClassifier(**options), DaskMLPClassifier(**options, replicas=1)
+        here, there = MLPClassifier(**WIDE), DaskMLPClassifier(**WIDE, replicas=1)
         times = {"here": [], "there": []}
         for _ in range(3):
             began = time.perf_counter()
@@ -76,6 +79,49 @@ def one_worker(given):
     print(
         f"90,000 rows, 784-1024-1024-10, three partitions: here {least['here']:.2f} s, one worker through Dask "
         f"{least['there']:.2f} s, {least['there'] / least['here']:.2f} times"
+    )
+
+
+def seconds_alone(n):
+    """Seconds of an epoch over so many rows in this process, the least of three."""
+    from rustbp import MLPClassifier
+
+    X, y = rows(0, n)
+    model = MLPClassifier(**WIDE)
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        model.partial_fit(X, y, classes=np.arange(10))
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def two_workers(given):
+    """How much two workers gain, of what two processes gain that know nothing of each other."""
+    import dask
+
+    from rustbp.dask import DaskMLPClassifier
+
+    count, n = 4, 30_000
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        alone = pool.submit(seconds_alone, 2 * n).result()
+        both = max(pool.map(seconds_alone, [2 * n] * 2))
+    least = {}
+    for workers in (1, 2):
+        with cluster(workers) as client:
+            data = client.persist([dask.delayed(rows)(i, n) for i in range(count)])
+            model = DaskMLPClassifier(**WIDE, replicas=2)
+            times = []
+            for _ in range(4):
+                began = time.perf_counter()
+                model.partial_fit(data)
+                times.append(time.perf_counter() - began)
+            least[workers] = min(times)
+    gain, of_both = least[1] / least[2], 2 * alone / both
+    print(
+        f"120,000 rows, 784-1024-1024-10, four partitions, replicas=2: one worker {least[1]:.2f} s, two "
+        f"{least[2]:.2f} s, "
+        f"{gain:.2f} times as fast; two independent processes {of_both:.2f} times; {gain / of_both:.2f} of it"
     )
 
 
@@ -329,6 +375,7 @@ def main():
     )
     commands = parser.add_subparsers(required=True)
     commands.add_parser("worker").set_defaults(run=one_worker)
+    commands.add_parser("workers").set_defaults(run=two_workers)
     one = commands.add_parser("sorted")
     one.add_argument("folder", type=Path)
     one.add_argument("--seeds", type=int, default=3)
