@@ -187,10 +187,11 @@ def memory(given):
 
     from rustbp.dask import DaskMLPClassifier
 
-    n, count = 40_000, 24
+    n = 40_000
     size = n * 784 * 4
-    for persist in (False, True):
-        with cluster(2) as client:
+    count = round(given.gb * 1e9 / size)
+    for persist in (False,) if given.gb > 4 else (False, True):
+        with cluster(2, memory_limit="auto" if persist else "2GB") as client:
             # What the first task of a worker imports belongs to its base.
             small = [dask.delayed(rows)(i, 100) for i in range(4)]
             options = {"hidden_layer_sizes": (512, 512), "random_state": 0}
@@ -380,7 +381,9 @@ def main():
     one.add_argument("folder", type=Path)
     one.add_argument("--seeds", type=int, default=3)
     one.set_defaults(run=sorted_rows)
-    commands.add_parser("memory").set_defaults(run=memory)
+    one = commands.add_parser("memory")
+    one.add_argument("--gb", type=float, default=3.0, help="above 4 they are not kept")
+    one.set_defaults(run=memory)
     one = commands.add_parser("chunks")
     one.add_argument("--gb", type=float, default=3.0)
     one.add_argument("--limit", type=int, default=600, help="MB of data that the process may have")
