@@ -265,7 +265,10 @@ mod tests {
                 for j in 0..cols {
                     let expected = T::of(number(i, j)).as_f64() + 0.0;
                     for found in [by_row[i * cols + j], by_column[i * cols + j]] {
-                        assert_eq!(found.to_bits(), expected.to_bits(), "{isa:?} {i} {j}");
+                        // What bits a NaN has after a conversion, the language leaves open.
+                        let same = found.to_bits() == expected.to_bits()
+                            || found.is_nan() && expected.is_nan();
+                        assert!(same, "{isa:?} {i} {j}: {found} {expected}");
                     }
                 }
             }
