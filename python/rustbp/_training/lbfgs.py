@@ -39,7 +39,8 @@ class _Minimised:
         if first and not np.isfinite(loss):
             # Later on it may be a step that the line search takes back.
             raise ValueError(NON_FINITE)
-        return loss, self.gradient
+        # SciPy computes in float64; old versions take no other gradient.
+        return loss, self.gradient.astype(np.float64, copy=False)
 
 
 STOCHASTIC_ONLY = ("schedule", "warmup", "weight_decay", "max_grad_norm")
