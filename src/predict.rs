@@ -6,11 +6,12 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2};
 
 use crate::allocate::vector_of;
 use crate::backprop::{Masks, Workspace, add_multiple, forward, layouts};
-use crate::data::{Data, Input, Rows, work_per_row};
+use crate::data::{Data, Input, Layout, Rows, forward_work, work_per_row};
 use crate::error::Error;
+use crate::linalg::dense::in_place::{add_product_in_place, has_contiguous_rows};
 use crate::linalg::kernels::{Isa, Kernel, Real, Vector, denormals, dispatch};
-use crate::linalg::memory::panels::WIDTH;
-use crate::linalg::team;
+use crate::linalg::memory::panels::{View, WIDTH};
+use crate::linalg::team::{self, Team};
 use crate::network::activation::softmax;
 use crate::network::{Cost, Network};
 use crate::training::sharing::work::{WEIGHTS_IN_CACHE, threads_to_start, worth_starting};
@@ -24,10 +25,11 @@ const FEWEST_ROWS_AT_ONCE: usize = 16;
 const MAX_WORK_AT_ONCE: usize = 1 << 33;
 
 /// What one thread does.
-struct Part<'a, T, S> {
+struct Part<'a, T, R, S> {
     first: usize,
     out: &'a mut [T],
     workspace: Workspace<T>,
+    room: R,
     /// The leader's alone: only the thread that called may ask.
     stop: Option<&'a mut S>,
 }
@@ -39,7 +41,7 @@ pub fn predict<T: Real>(
     x: &Input<'_, T>,
     allowed: impl FnOnce() -> usize,
     mut out: ArrayViewMut2<'_, T>,
-    mut stop: impl FnMut() -> bool + Send,
+    stop: impl FnMut() -> bool + Send,
 ) -> Result<Option<()>, Error> {
     x.check(network)?;
     let (rows, outputs) = (x.rows(), network.outputs());
@@ -50,10 +52,7 @@ pub fn predict<T: Real>(
         return Ok(Some(()));
     }
     let isa = Isa::best();
-    // Of a sparse X it is known without a look how few its numbers are.
-    let of_x = matches!(x, Input::Sparse(_)).then(|| x.layout(network, rows, isa));
-    let work = work_per_row(network, of_x.as_slice()).saturating_mul(rows);
-    let threads = threads_to_start(worth_starting::<T>(work), allowed);
+    let threads = threads_to_start(worth_starting::<T>(3 * forward_work(network, x)), allowed);
     let most =
         if network.packed_len() <= WEIGHTS_IN_CACHE { ROWS_AT_ONCE } else { ROWS_OF_MANY_WEIGHTS };
     let at_once = most.min(rows.div_ceil(threads));
@@ -61,34 +60,55 @@ pub fn predict<T: Real>(
     let layouts = layouts(network, parameters, isa, x, all, at_once, Masks::NONE)?;
     let at_once = MAX_WORK_AT_ONCE / work_per_row(network, &layouts).max(1);
     let at_once = at_once.clamp(FEWEST_ROWS_AT_ONCE, most);
-    let stopped = AtomicBool::new(false);
     team::with(threads, |team| {
-        // As many as there are, which is fewer where the system refused some.
-        let own_rows = rows.div_ceil(team.threads());
-        let mut stop = Some(&mut stop);
-        let mut parts = Vec::new();
-        for (i, out) in out.chunks_mut(own_rows * outputs).enumerate() {
-            let workspace = Workspace::forward_only(network, x, at_once.min(own_rows), &layouts)?;
-            parts.push(Part { first: i * own_rows, out, workspace, stop: stop.take() });
-        }
-        team.each(&mut parts, |_, Part { first, out, workspace, stop }| {
-            let _mode = denormals::ignore();
-            for (i, out) in out.chunks_mut(at_once * outputs).enumerate() {
-                if stop.as_mut().is_some_and(|stop| stop()) {
-                    stopped.store(true, Ordering::Relaxed);
-                }
-                if stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let own = Rows::Range { first: *first + i * at_once, len: out.len() / outputs };
-                forward(network, parameters, isa, x, own, Masks::NONE, workspace);
-                for (row, out) in out.chunks_mut(outputs).enumerate() {
-                    workspace.a[network.depth()].copy_row_to(row, out);
-                }
+        let pass = |rows: Rows<'_>, workspace: &mut Workspace<T>, (): &mut ()| {
+            forward(network, parameters, isa, x, rows, Masks::NONE, workspace);
+        };
+        each_its_rows(team, network, x, (at_once, &layouts), out, || Ok(()), pass, stop)
+    })
+}
+
+/// Each thread takes rows of its own through the network, up to `at_once` at a time, with room that `pass` needs: a^L of every
+/// row, written to `out`. None when asked to stop.
+#[allow(clippy::too_many_arguments, reason = "what the two ways to predict have in common")]
+pub fn each_its_rows<T: Real, R: Send>(
+    team: &Team<'_>,
+    network: &Network,
+    x: &Input<'_, T>,
+    (at_once, layouts): (usize, &[Layout]),
+    out: &mut [T],
+    room: impl Fn() -> Result<R, Error>,
+    pass: impl Fn(Rows<'_>, &mut Workspace<T>, &mut R) + Sync,
+    mut stop: impl FnMut() -> bool + Send,
+) -> Result<Option<()>, Error> {
+    let stopped = AtomicBool::new(false);
+    let outputs = network.outputs();
+    // As many threads as there are, which is fewer where the system refused some.
+    let own_rows = x.rows().div_ceil(team.threads());
+    let at_once = at_once.min(own_rows);
+    let mut stop = Some(&mut stop);
+    let mut parts = Vec::new();
+    for (i, out) in out.chunks_mut((own_rows * outputs).max(1)).enumerate() {
+        let workspace = Workspace::forward_only(network, x, at_once, layouts)?;
+        let (first, stop) = (i * own_rows, stop.take());
+        parts.push(Part { first, out, workspace, room: room()?, stop });
+    }
+    team.each(&mut parts, |_, Part { first, out, workspace, room, stop }| {
+        let _mode = denormals::ignore();
+        for (i, out) in out.chunks_mut(at_once * outputs).enumerate() {
+            if stop.as_mut().is_some_and(|stop| stop()) {
+                stopped.store(true, Ordering::Relaxed);
             }
-        });
-        Ok(())
-    })?;
+            if stopped.load(Ordering::Relaxed) {
+                return;
+            }
+            let own = Rows::Range { first: *first + i * at_once, len: out.len() / outputs };
+            pass(own, workspace, room);
+            for (row, out) in out.chunks_mut(outputs).enumerate() {
+                workspace.a[network.depth()].copy_row_to(row, out);
+            }
+        }
+    });
     Ok((!stopped.into_inner()).then_some(()))
 }
 
@@ -177,8 +197,17 @@ impl<T: Real> Kernel<T> for PredictRow<'_, '_, T> {
             for (z, &b) in z.iter_mut().zip(intercepts[l - 1]) {
                 *z = b;
             }
-            for (k, &a) in a[..fan_in].iter().enumerate() {
-                add_multiple::<V>(a, coefs[l - 1].row(k), &mut z[..fan_out]);
+            let w = coefs[l - 1];
+            if has_contiguous_rows(w) {
+                let a = View { data: a, stride: WIDTH };
+                add_product_in_place::<V>(a, 1, w, 0..fan_out, z, WIDTH);
+            } else {
+                for (&a, w) in a[..fan_in].iter().zip(w.rows()) {
+                    let z = &mut z[..fan_out.next_multiple_of(WIDTH)];
+                    for (panel, z) in z.chunks_exact_mut(WIDTH).enumerate() {
+                        add_multiple::<V>(a, w, panel, z);
+                    }
+                }
             }
             let padded = &mut z[..fan_out.next_multiple_of(WIDTH)];
             match network.sigma(l) {

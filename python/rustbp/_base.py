@@ -369,17 +369,12 @@ class BaseMultilayerPerceptron(
         model = self._copy()
         state = model.__dict__
         fitted = packed.weights_of(state)
-        if type(X) is np.ndarray and "feature_names_in_" not in state:
+        if "feature_names_in_" not in state:
             try:
-                if (
-                    X.ndim == 2
-                    and X.flags.c_contiguous
-                    and X.dtype == (model.coefs_[0] if fitted is None else fitted).dtype
-                    and X.shape[1] == state["n_features_in_"]
-                    and X.shape[0] > 0
-                    and _arrays.surely_finite(X)
-                ):
-                    return model, packed.forward(model, X)
+                dtype = (model.coefs_[0] if fitted is None else fitted).dtype
+                rows = _arrays.rows_as_they_are(X, dtype, state["n_features_in_"])
+                if rows is not None:
+                    return model, packed.forward(model, rows)
             except (LookupError, TypeError, ValueError, AttributeError):
                 pass  # Not so simple after all; what follows copes, or says what is wrong.
         check_is_fitted(model)

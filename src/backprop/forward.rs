@@ -22,6 +22,11 @@ pub struct ApplySigma<'a, T> {
 
 impl<T> ApplySigma<'_, T> {
     const NOTHING: Self = Self { sigma: None, derivative: None, mask: None };
+
+    /// σ of layer `l` alone.
+    pub fn of_layer(network: &Network, l: usize) -> Self {
+        Self { sigma: network.sigma(l), ..Self::NOTHING }
+    }
 }
 
 /// Leaves z as it is. Tests of kernels take it, since all kernels are compiled once more for each type of epilogue.

@@ -1,5 +1,5 @@
-//! Forward for some of the neurons, from weights as they lie: of arrays such as scikit-learn has, a few panels of neurons at a time
-//! are packed where the cache holds them, or none, where the rows of X name but few of the weights.
+//! Forward for some of the neurons, from weights as they lie: of arrays such as scikit-learn has nothing is packed. Of arrays with
+//! other strides a few panels of neurons at a time are, where the cache holds them.
 //!
 //! For few rows, packing all weights first would take longer than the products. Sums run in the order of [`forward`](super::forward()),
 //! so that the results are the same to the last bit.
@@ -9,10 +9,11 @@ use std::ops::Range;
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::backprop::dropout::Masks;
-use crate::backprop::forward::activations;
+use crate::backprop::forward::{ApplySigma, activations};
 use crate::backprop::inputs::Zeros;
 use crate::backprop::workspace::Workspace;
 use crate::linalg::dense::Layer;
+use crate::linalg::dense::in_place::{affine_in_place, has_contiguous_rows};
 use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
 use crate::linalg::memory::panels::{Aligned, Panels, WIDTH, panel_cols};
 use crate::linalg::memory::prefetch::prefetch_slice;
@@ -68,6 +69,11 @@ pub fn activations_in_place<T: Real>(
         dispatch(isa, OfEntries { x, coefs, intercepts, panels, out, sigma });
         return;
     }
+    if has_contiguous_rows(coefs) {
+        let (before, after) = a.split_at_mut(l);
+        let (a, z, sigma) = (&before[l - 1], &mut after[0], ApplySigma::of_layer(network, l));
+        return affine_in_place(isa, a, coefs, intercepts, panels, z, sigma);
+    }
     let at_once = panels_at_once::<T>(fan_in);
     for first in panels.clone().step_by(at_once) {
         let some = first..panels.end.min(first + at_once);
@@ -103,7 +109,7 @@ impl<T: Real> Kernel<T> for OfEntries<'_, '_, T> {
         for row in 0..x.rows() {
             for panel in panels.clone() {
                 let biases = intercepts.slice(neurons(panel));
-                let z = &mut out.panel_mut(panel)[row * WIDTH..][..biases.len()];
+                let z = &mut out.panel_mut(panel)[row * WIDTH..][..WIDTH];
                 z.iter_mut().zip(biases).for_each(|(z, &b)| *z = b);
             }
             let (own, following) = x.from_row(row);
@@ -116,9 +122,8 @@ impl<T: Real> Kernel<T> for OfEntries<'_, '_, T> {
                 }
                 let w = coefs.row(entry.at as usize);
                 for panel in panels.clone() {
-                    let w = w.slice(neurons(panel));
-                    let z = &mut out.panel_mut(panel)[row * WIDTH..][..w.len()];
-                    add_multiple::<V>(entry.value, w, z);
+                    let z = &mut out.panel_mut(panel)[row * WIDTH..][..WIDTH];
+                    add_multiple::<V>(entry.value, w, panel, z);
                 }
             }
         }
@@ -130,27 +135,22 @@ impl<T: Real> Kernel<T> for OfEntries<'_, '_, T> {
     }
 }
 
-/// z <- x w + z, the last few numbers in registers of their own.
+/// z <- x w + z for the neurons of a panel; w has those of all panels.
 #[inline(always)]
-pub fn add_multiple<V: Vector>(x: V::Scalar, w: ArrayView1<'_, V::Scalar>, z: &mut [V::Scalar]) {
-    let Some(w) = w.as_slice() else {
-        z.iter_mut().zip(w).for_each(|(z, &w)| *z = multiply_add::<V>(x, w, *z));
-        return;
-    };
-    let whole = w.len() - w.len() % V::LANES;
-    let factor = V::splat(x);
-    for j in (0..whole).step_by(V::LANES) {
-        factor.mul_add(V::read(w, j), V::read(z, j)).write(z, j);
+pub fn add_multiple<V: Vector>(
+    x: V::Scalar,
+    w: ArrayView1<'_, V::Scalar>,
+    panel: usize,
+    z: &mut [V::Scalar],
+) {
+    let first = panel * WIDTH;
+    let mut copy = [V::Scalar::ZERO; WIDTH];
+    let whole = w.to_slice().and_then(|w| w.get(first..first + WIDTH));
+    let w = whole.unwrap_or_else(|| {
+        copy.iter_mut().zip(w.iter().skip(first)).for_each(|(copy, &w)| *copy = w);
+        &copy
+    });
+    for j in (0..WIDTH).step_by(V::LANES) {
+        V::splat(x).mul_add(V::read(w, j), V::read(z, j)).write(z, j);
     }
-    for (z, &w) in z[whole..].iter_mut().zip(&w[whole..]) {
-        *z = multiply_add::<V>(x, w, *z);
-    }
-}
-
-/// x w + z, rounded as the registers round it.
-#[inline(always)]
-fn multiply_add<V: Vector>(x: V::Scalar, w: V::Scalar, z: V::Scalar) -> V::Scalar {
-    let mut lanes = [V::Scalar::ZERO; WIDTH];
-    V::splat(x).mul_add(V::splat(w), V::splat(z)).write(&mut lanes, 0);
-    lanes[0]
 }

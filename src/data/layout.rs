@@ -161,3 +161,14 @@ pub fn work_per_row(network: &Network, layouts: &[Layout]) -> usize {
     });
     work.sum::<f64>() as usize
 }
+
+/// Multiplications of a forward pass of all rows; of a sparse X, with what it stores.
+pub fn forward_work<T: Real>(network: &Network, x: &Input<'_, T>) -> usize {
+    let sizes = network.sizes();
+    let of_row: usize = sizes[1..].windows(2).map(|s| s[0] * s[1]).sum();
+    let (rows, of_first) = match x {
+        Input::Dense(x) => (x.nrows(), x.len().saturating_mul(sizes[1])),
+        Input::Sparse(x) => (x.rows(), x.len().saturating_mul(sizes[1])),
+    };
+    of_first.saturating_add(rows.saturating_mul(of_row))
+}

@@ -12,6 +12,6 @@ pub mod targets;
 pub use batch::Data;
 pub use gather::{Ahead, gather, gather_entries};
 pub use input::Input;
-pub use layout::{Layout, work_per_row};
+pub use layout::{Layout, forward_work, work_per_row};
 pub use rows::{Rows, check_order};
 pub use targets::Targets;

@@ -19,7 +19,7 @@ use crate::inspect::inspect;
 use crate::linalg::kernels::Real;
 use crate::network::{Hidden, Network, Output};
 use crate::predict::{predict, predict_row};
-use crate::predict_few::{is_few, predict_few};
+use crate::predict_few::{is_few, is_for_threads, predict_few};
 use crate::training::objective::Objective;
 
 /// Call a function that is generic over the number type with the one that `$precision` names.
@@ -67,6 +67,7 @@ fn forward_as<'py, T: Real + Element>(
     let mut writable = out.try_readwrite()?;
     if let Input::Dense(x) = &view
         && x.nrows() == 1
+        && !is_for_threads(&network, &view)
         && let Some(row) = x.row(0).as_slice()
     {
         predict_row(&network, &coefs, &intercepts, row, writable.as_slice_mut()?)?;

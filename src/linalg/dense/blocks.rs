@@ -108,6 +108,20 @@ pub const fn rows<V: Vector>() -> usize {
     L1 * 3 / 4 / (right_row::<V>() + WIDTH * size_of::<Lane<V>>())
 }
 
+/// Columns of a result of few rows that stay in half of the L1 cache; whole panels.
+pub const fn columns_of_few<V: Vector>(rows: usize) -> usize {
+    let panels = L1 / 2 / (at_least_one(rows) * WIDTH * size_of::<V::Scalar>());
+    WIDTH * if panels < 2 { 2 } else { panels - panels % 2 }
+}
+
+/// Inputs of a layer of so many neurons that pass before the next ones: their weights stay in a part of the L2 cache for all
+/// columns, and are on no more pages than the processor knows the addresses of.
+pub const fn inputs_of_few<V: Vector>(cols: usize) -> usize {
+    let inputs = L2 / 4 / (at_least_one(cols) * size_of::<V::Scalar>());
+    let inputs = if inputs < 4 * WIDTH { inputs } else { 4 * WIDTH };
+    if inputs < WIDTH { WIDTH } else { inputs - inputs % WIDTH }
+}
+
 /// A range in as few parts of up to `most` as possible, nearly equal, and all but the last one multiples of `unit`, as `most`
 /// is.
 #[derive(Clone)]

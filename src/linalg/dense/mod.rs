@@ -17,6 +17,7 @@
 pub mod affine;
 pub mod bfloat16;
 pub mod blocks;
+pub mod in_place;
 pub mod layer;
 mod next;
 pub mod outer;

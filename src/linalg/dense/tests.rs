@@ -1,5 +1,8 @@
+use ndarray::{Array1, Array2};
+
 use super::{Layer, Scratch, affine, column_sums, outer, transposed};
 use crate::backprop::nothing;
+use crate::linalg::dense::in_place::affine_in_place;
 use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
 use crate::linalg::memory::panels::{Panels, View, WIDTH, panel_cols, panel_count};
@@ -82,11 +85,20 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
     let delta = matrix::<T>(m, n, 2);
     let mut back = Panels::zeros(m, k).unwrap();
     transposed(isa, &delta, layer, &mut scratch, &mut back, nothing());
+    let w = Array2::from_shape_fn((k, n), |(i, j)| T::of(number(i, j, 3)));
+    let b = Array1::from_shape_fn(n, |j| T::of(number(k, j, 3)));
+    let mut in_place = Panels::zeros(m, n).unwrap();
+    let panels = panel_count(n);
+    // As two threads would have it.
+    for some in [0..panels / 2, panels / 2..panels] {
+        affine_in_place(isa, &a, w.view(), b.view(), some, &mut in_place, nothing());
+    }
     for i in 0..m {
         for j in 0..n {
             let products = (0..k).map(|p| number(i, p, 1) * number(p, j, 3));
             let expected = number(k, j, 3) + products.sum::<f64>();
             assert_eq!(at(&z, i, j), expected, "a w + b at {i}, {j}: {case}");
+            assert_eq!(at(&in_place, i, j), expected, "in place at {i}, {j}: {case}");
         }
         for p in 0..k {
             let expected: f64 = (0..n).map(|j| number(i, j, 2) * number(p, j, 3)).sum();
