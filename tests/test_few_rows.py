@@ -46,15 +46,19 @@ def test_few_rows_are_predicted_as_many(sizes, dtype, functions):
                     np.testing.assert_array_equal(found, expected[:n])
 
 
-def test_large_layers_are_taken_in_parts_by_several_threads():
-    coefs, intercepts = network((600, 700, 650, 10), np.float64)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_layers_are_taken_in_parts_by_several_threads(dtype):
+    coefs, intercepts = network((600, 700, 650, 10), dtype)
     names = {"activation": "relu", "output_activation": "softmax"}
-    X = RNG.standard_normal((400, 600))
+    X = RNG.standard_normal((600, 600)).astype(dtype)
+    # So many rows that the weights are packed first.
     expected = _core.forward(X, coefs, intercepts, **names)
-    for n in (2, 16, 96):
-        for threads in (1, 2, 5):
-            found = _core.forward(X[:n], coefs, intercepts, **names, n_threads=threads)
-            np.testing.assert_array_equal(found, expected[:n])
+    rows_of_a_larger_array = [np.hstack((w, w))[:, : w.shape[1]] for w in coefs]
+    for n in (1, 2, 7, 16, 17, 96, 97, 512):
+        for threads in (1, 2, 5, 8):
+            for weights in (coefs, rows_of_a_larger_array):
+                found = _core.forward(X[:n], weights, intercepts, **names, n_threads=threads)
+                np.testing.assert_array_equal(found, expected[:n])
 
 
 @pytest.mark.parametrize("rows", [1, 5, 96, 250])
