@@ -70,3 +70,25 @@ def is_accident():
         "can't multiply sequence by non-int",  # predicting for a data frame of numbers as text
     )
     return lambda error: any(words in str(error) for words in accidents)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processes that work for Dask."""
+    from dask_workers import two_workers
+
+    with two_workers() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster):
+    """A client of `cluster`, whose test must leave nothing there."""
+    from distributed import Client
+
+    from dask_workers import assert_nothing_is_left
+
+    with Client(cluster) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client
+        assert_nothing_is_left(client)

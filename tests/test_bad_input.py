@@ -1,9 +1,7 @@
 """Input that is bad, or merely unusual: each either works as in scikit-learn or ends in its type and words."""
 
 import re
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +10,6 @@ from scipy import sparse
 from sklearn import neural_network
 
 import rustbp
-from rustbp._training.epochs import NON_FINITE
-
-sys.path.append(str(Path(__file__).parent))
 from bad_input import (
     BAD_LABELS,
     BAD_NUMBERS,
@@ -28,6 +23,7 @@ from bad_input import (
     frame,
     memory_mapped,
 )
+from rustbp._training.epochs import NON_FINITE
 
 PARAMETERS = {"hidden_layer_sizes": 3, "max_iter": 2, "random_state": 0}
 

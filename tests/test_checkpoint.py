@@ -4,7 +4,6 @@ import pickle
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +13,9 @@ from scipy import sparse
 from sklearn.datasets import load_iris
 
 import rustbp
+from killed_fits import Kill, Killed, assert_same
 from rustbp import Checkpoint, MLPClassifier, MLPRegressor
 from rustbp._training.callbacks import watching
-
-sys.path.insert(0, str(Path(__file__).parent))
-from killed_fits import Kill, Killed, assert_same
 
 X, Y = load_iris(return_X_y=True)
 CALLBACKS = hasattr(MLPClassifier, "set_callbacks")

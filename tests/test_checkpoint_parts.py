@@ -1,19 +1,14 @@
 """Fits on chunks and partitions that were killed go on from their last checkpoint, bit for bit; partial_fit(chunks)."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 
 import rustbp
+from killed_fits import Kill, Killed, assert_same
 from rustbp import Checkpoint, MLPClassifier, MLPRegressor, chunks, partitions
 from rustbp._training.callbacks import watching
-
-sys.path.insert(0, str(Path(__file__).parent))
-from killed_fits import Kill, Killed, assert_same
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, y = load_digits(return_X_y=True)

@@ -120,14 +120,15 @@ def test_scores_are_not_weighed():
     [
         ({5: 1.0}, "are not in class_weight"),
         ({0: np.nan, 1: 1, 2: 1}, "sample_weight contains NaN"),
-        ({0: 0, 1: 0, 2: 0}, "weight"),
+        ({0: 0, 1: 0, 2: 0}, "[Ww]eights (must contain|sum to zero)"),
         ("heavy", "The 'class_weight' parameter of MLPClassifier must be"),
     ],
 )
 def test_bad_weights(class_weight, message):
     model = network().fit(X, INDEX)
     before = [coef.copy() for coef in model.coefs_]
-    with pytest.raises(ValueError, match=message):
+    # Where all are zero, scikit-learn before 1.9 leaves it to the mean to say so.
+    with pytest.raises((ValueError, ZeroDivisionError), match=message):
         model.set_params(class_weight=class_weight).fit(X, INDEX)
     assert all(map(np.array_equal, before, model.coefs_))
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 import pandas as pd  # noqa: E402
 
+import dask_workers  # noqa: E402
 from rustbp.dask import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 
 X, y = load_digits(return_X_y=True)
@@ -33,50 +33,13 @@ X = X / 16
 ROWS = 225
 STARTS = range(0, len(X), ROWS)
 PARTS = [(X[i : i + ROWS], y[i : i + ROWS]) for i in STARTS]
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    # What Dask itself leaves open.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = dask_workers.WARNINGS
 OPTIONS = {
     "hidden_layer_sizes": (12,),
     "max_iter": 2,
     "learning_rate_init": 0.01,
     "random_state": 0,
 }
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
-        dask.config.set(
-            {"distributed.worker.daemon": False, "distributed.deploy.lost-worker-timeout": "120s"}
-        ),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(request):
-    """No key of ours is in the cluster after a test."""
-    yield
-    if "client" in request.fixturenames:
-        client = request.getfixturevalue("client")
-        deadline = time.monotonic() + 20
-        while left := client.run_on_scheduler(_ours):
-            assert time.monotonic() < deadline, left
-            time.sleep(0.05)
-
-
-def _ours(dask_scheduler):
-    return [str(key) for key in dask_scheduler.tasks if "rustbp" in str(key)]
 
 
 def _predictions(dask_scheduler):

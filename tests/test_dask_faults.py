@@ -1,6 +1,5 @@
 """What goes wrong on a cluster: workers that die with the data, wishes for workers that are gone, odd partitions."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -21,15 +20,13 @@ dask = pytest.importorskip("dask", reason="dask is not installed")
 distributed = pytest.importorskip("distributed", reason="distributed is not installed")
 da = pytest.importorskip("dask.array")
 
+import dask_workers  # noqa: E402
+from dask_workers import assert_nothing_is_left, bare_workers  # noqa: E402
 from rustbp.dask import DaskMLPClassifier, DaskMLPRegressor, engine  # noqa: E402
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    # What Dask itself leaves open.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    *dask_workers.WARNINGS,
     pytest.mark.filterwarnings("ignore:The cluster has 3 workers"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
 N_PARTITIONS = 8
@@ -49,39 +46,6 @@ def part(number, rows=400):
 
 
 PARTS = [part(i) for i in range(N_PARTITIONS)]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with (
-        # On a busy machine a worker takes longer to come back, after which the cluster gives it up.
-        dask.config.set(
-            {"distributed.worker.daemon": False, "distributed.deploy.lost-worker-timeout": "120s"}
-        ),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
-    ):
-        yield cluster
-
-
-@pytest.fixture
-def client(cluster):
-    with distributed.Client(cluster) as client:
-        client.wait_for_workers(2, timeout=60)
-        yield client
-        assert_nothing_is_left(client)
-
-
-def assert_nothing_is_left(client):
-    deadline = time.monotonic() + 20
-    while left := client.run_on_scheduler(_ours):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.05)
-
-
-def _ours(dask_scheduler):
-    return [str(key) for key in dask_scheduler.tasks if "rustbp" in str(key)]
 
 
 @pytest.fixture(scope="module")
@@ -244,26 +208,6 @@ def test_no_client():
 
 
 # ---- workers ----
-
-
-@contextlib.contextmanager
-def bare_workers(number):
-    """Workers that nobody starts again."""
-    with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=":0", processes=True) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        command = [sys.executable, "-m", "distributed.cli.dask_worker", client.scheduler.address]
-        command += ["--no-nanny", "--no-dashboard", "--nthreads", "1"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        running = [subprocess.Popen(command, **quiet) for _ in range(number)]
-        try:
-            client.wait_for_workers(number, timeout=60)
-            yield client, running
-        finally:
-            for process in running:
-                process.kill()
-                process.wait()
 
 
 def test_one_worker_without_a_nanny(expected):

@@ -10,33 +10,19 @@ from sklearn.model_selection import GridSearchCV
 
 from rustbp import MLPClassifier, MLPRegressor
 
-dask = pytest.importorskip("dask", reason="dask is not installed")
-distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+pytest.importorskip("distributed", reason="distributed is not installed")
 da = pytest.importorskip("dask.array")
+import dask_workers  # noqa: E402
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
 ROWS = 300
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    # What Dask and dask-ml themselves leave open, and still call by old names.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    *dask_workers.WARNINGS,
+    # What Dask and dask-ml still call by old names.
     pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 OPTIONS = {"hidden_layer_sizes": (12,), "learning_rate_init": 0.01, "random_state": 0}
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@
 import doctest
 import json
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,11 @@ from scipy.special import expit, softmax
 from sklearn import neural_network
 from sklearn.exceptions import NotFittedError
 
+import format_models
 import rustbp
 from rustbp._io import saving
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE / "torture"))
-import format_models  # noqa: E402
 
 X = np.random.default_rng(0).standard_normal((30, 3))
 Y = np.resize([0, 1, 2], 30)

@@ -21,14 +21,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-import rustbp
-from rustbp import _core
-from rustbp._io import files
-
-sys.path.append(str(Path(__file__).parent / "torture"))
 import format_damage
 import format_models
 import format_writers
+import rustbp
+from rustbp import _core
+from rustbp._io import files
 
 X = np.random.default_rng(0).standard_normal((30, 3))
 Y = np.resize([0, 1, 2], 30)

@@ -4,7 +4,6 @@
 """
 
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,11 @@ import pytest
 import sklearn
 from numpy.testing import assert_array_equal
 
+import old_models
 import rustbp
 from rustbp import _core
 
 OLD = Path(__file__).parent / "data" / "old"
-sys.path.append(str(OLD))
-import old_models  # noqa: E402
 
 # Only the rows and targets of its moment are certain: NumPy's generators may change.
 DATA = np.load(OLD / "data.npz")

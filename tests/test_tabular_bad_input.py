@@ -1,8 +1,5 @@
 """What the classifier and the regressor of tables refuse, and what they leave out."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +7,6 @@ from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from rustbp import TabularMLPClassifier
-
-sys.path.append(str(Path(__file__).parent))
 from tabular_data import LABELS, NUMBERS, QUICK, TABLE, fitted
 
 

@@ -4,7 +4,6 @@ import copy
 import doctest
 import json
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,6 @@ import rustbp
 from rustbp import TabularMLPClassifier, TabularMLPRegressor
 from rustbp.tabular import classifier, folds, recipe, regressor
 from rustbp.tabular.member import Member
-
-sys.path.append(str(Path(__file__).parent))
 from tabular_data import LABELS, NUMBERS, QUICK, TABLE, fitted, frame, outputs
 
 ESTIMATORS = [

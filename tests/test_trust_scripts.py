@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import sizes
+import steps
+
 TORTURE = Path(__file__).parent / "torture"
 # Signals, fork and /proc are not everywhere.
 SCRIPTS = {
@@ -32,11 +35,8 @@ def test_script(name):
     print(run.stdout)
 
 
-def test_all_steps_are_run_and_summed_up(capfd, monkeypatch):
+def test_all_steps_are_run_and_summed_up(capfd):
     """What fell short in time alone is told from what failed, and neither hides what comes after it."""
-    monkeypatch.syspath_prepend(TORTURE)
-    import sizes
-    import steps
 
     def step(name, status, **environment):
         program = f"import os, sys; print(os.environ.get('WHO')); sys.exit({status})"

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse
-import sizes
 
 import rustbp
+import sizes
 from rustbp import _core
 
 SIZES = {"quick": (0.05, [np.float32]), "full": (3.0, [np.float32, np.float64])}
@@ -37,7 +37,7 @@ class Arrays:
     def __init__(self, dtype):
         rng = np.random.default_rng(0)
         self.csr = scipy.sparse.random(
-            ROWS, COLS, 0.05, format="csr", rng=rng, dtype=np.float64
+            ROWS, COLS, 0.05, format="csr", random_state=rng, dtype=np.float64
         ).astype(dtype)
         self.dense = rng.standard_normal((ROWS, COLS)).astype(dtype)
         self.y = rng.integers(0, CLASSES, ROWS)

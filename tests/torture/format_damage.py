@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from format_models import assert_same, predictions, quiet
 
 import rustbp
+from format_models import assert_same, predictions, quiet
 from rustbp import backprop
 
 PYTHON_OBJECTS = 256 << 10

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from format_models import quiet
 
 import rustbp
+from format_models import quiet
 
 WRITER = """
 import os, sys

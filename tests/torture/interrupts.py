@@ -14,8 +14,8 @@ import time
 import warnings
 
 import numpy as np
-import sizes
 
+import sizes
 from rustbp import MLPRegressor, backprop
 
 COUNT = {"quick": 3, "full": 100}

@@ -12,8 +12,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import sizes
 
+import sizes
 from rustbp import MLPClassifier, MLPRegressor, _core
 
 # Small fits, predictions, failed or interrupted fits.

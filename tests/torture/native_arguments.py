@@ -175,7 +175,7 @@ def spoil(rng, value):
 
 
 def csr(rng, shape, dtype):
-    matrix = sparse.random_array(shape, density=0.5, format="csr", dtype=np.float64, rng=rng)
+    matrix = sparse.csr_array(sparse.random(*shape, density=0.5, random_state=rng))
     return matrix.astype(dtype)
 
 

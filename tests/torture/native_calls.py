@@ -15,10 +15,10 @@ import time
 import warnings
 
 import numpy as np
-import sizes
-from native_arguments import huge_network, network, pick, spoil, spoil_some
 from scipy import sparse
 
+import sizes
+from native_arguments import huge_network, network, pick, spoil, spoil_some
 from rustbp import MLPClassifier, MLPRegressor, _core
 
 CALLS = {"quick": 3_000, "full": 100_000}

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-import sizes
 from sklearn.model_selection import GridSearchCV
 
+import sizes
 from rustbp import MLPClassifier, MLPRegressor
 
 RNG = np.random.default_rng(0)

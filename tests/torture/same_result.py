@@ -11,9 +11,9 @@ import time
 import warnings
 
 import numpy as np
-import sizes
 from scipy import sparse
 
+import sizes
 from rustbp import MLPClassifier, MLPRegressor
 
 REPEATS = {"quick": 3, "full": 50}
