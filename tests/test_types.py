@@ -60,6 +60,14 @@ def test_every_parameter_and_method_is_annotated(estimator):
                 assert parameter.annotation is not inspect.Parameter.empty, (name, parameter)
 
 
+def test_load_checks_what_is_expected_of_a_file(tmp_path):
+    X, y = [[0.0], [1.0]], [0, 1]
+    MLPRegressor(solver="lbfgs").fit(X, y).save(tmp_path / "model")
+    assert type(rustbp.load(tmp_path / "model", MLPRegressor)) is MLPRegressor
+    with pytest.raises(TypeError, match="The file holds MLPRegressor, and not MLPClassifier"):
+        rustbp.load(tmp_path / "model", MLPClassifier)
+
+
 def test_a_misspelt_name_is_an_error():
     with pytest.raises(AttributeError, match="has no attribute 'backprob'"):
         _ = rustbp.backprob

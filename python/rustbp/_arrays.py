@@ -17,6 +17,11 @@ from rustbp._warn import warn
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 _BLAS_STARTS_THREADS = 4096
 """Elements below which a dot product never wakes BLAS threads, which would then spin beside ours."""
+_SPARSE_ARRAYS = tuple(
+    getattr(scipy.sparse, f"{form}_array")
+    for form in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+)
+"""To SciPy before 1.11 these are matrices, too, and `isspmatrix` does not tell them apart."""
 
 
 class Rows(NamedTuple):
@@ -208,12 +213,14 @@ def _check_rows(csr: Any) -> None:
 
 def dense(y: Any) -> Any:
     """Targets that are numbers; scikit-learn takes a sparse array for the matrix that it is, and no sparse matrix."""
-    if scipy.sparse.isspmatrix(y):
+    if not scipy.sparse.issparse(y):
+        return y
+    if not isinstance(y, _SPARSE_ARRAYS):
         raise TypeError(
             "Sparse data was passed for y, but dense data is required. Use '.toarray()' to convert to a "
             "dense numpy array."
         )
-    return y.toarray() if scipy.sparse.issparse(y) else y
+    return y.toarray()
 
 
 def native(y: Any) -> Any:

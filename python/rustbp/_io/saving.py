@@ -9,7 +9,7 @@ import io
 import json
 import os
 import stat
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar, overload
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -23,6 +23,15 @@ from rustbp._io.registry import ESTIMATORS, whole
 from rustbp._io.values import decode, encode, integer
 from rustbp._missing import complete
 from rustbp._typing import File
+
+if TYPE_CHECKING:
+    from rustbp.classifier import MLPClassifier
+    from rustbp.regressor import MLPRegressor
+    from rustbp.tabular.classifier import TabularMLPClassifier
+    from rustbp.tabular.regressor import TabularMLPRegressor
+
+    Model: TypeAlias = MLPClassifier | MLPRegressor | TabularMLPClassifier | TabularMLPRegressor
+    Kind = TypeVar("Kind", MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor)
 
 _NOT_OURS = {
     b"\x80": "It looks like a pickle: joblib.load or pickle.load opens one, and runs what code is in it, so only if "
@@ -116,7 +125,11 @@ def _load_whole(file: BinaryIO, size: int) -> Any:
     return model
 
 
-def load(path: File) -> Any:
+@overload
+def load(path: File) -> "Model": ...
+@overload
+def load(path: File, kind: "type[Kind]") -> "Kind": ...
+def load(path: File, kind: type[Any] | None = None) -> Any:
     """The model that `save` wrote to a file.
 
     Nothing in the file is run, and nothing is unpickled: it can be opened without trust in whoever wrote it. It may
@@ -126,6 +139,10 @@ def load(path: File) -> Any:
     ----------
     path : str, bytes, os.PathLike or binary file
         The file. One that is open already is read from where it stands to its end.
+
+    kind : class, default=None
+        What must be in the file, such as ``rustbp.MLPClassifier``; a file with another model is refused. An editor
+        and a type checker then know what comes back: without it, one of four classes, told apart by `isinstance`.
 
     Returns
     -------
@@ -140,7 +157,8 @@ def load(path: File) -> Any:
         read.
 
     TypeError
-        For a file that is not open in binary mode, and for the bytes of a file: those go in as ``io.BytesIO(data)``.
+        For a model that is not a `kind`, for a file that is not open in binary mode, and for the bytes of a file: those
+        go in as ``io.BytesIO(data)``.
 
     OSError, MemoryError
         If the file cannot be read, or memory does not hold what is in it.
@@ -151,10 +169,17 @@ def load(path: File) -> Any:
     >>> model = rustbp.MLPRegressor(solver="lbfgs", random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     model.save(f"{folder}/model.safetensors")
-    ...     again = rustbp.load(f"{folder}/model.safetensors")
+    ...     again = rustbp.load(f"{folder}/model.safetensors", rustbp.MLPRegressor)
     >>> bool((again.predict([[0.5]]) == model.predict([[0.5]])).all())
     True
     """
+    model = _load_from(path)
+    if kind is not None and not isinstance(model, kind):
+        raise TypeError(f"The file holds {type(model).__name__}, and not {kind.__name__}.")
+    return model
+
+
+def _load_from(path: Any) -> Any:
     if hasattr(path, "read") and not isinstance(path, os.PathLike):
         data: Any = path.read()
         if not isinstance(data, bytes):

@@ -86,7 +86,8 @@ class Validation:
         held_out: NDArray[np.int64] | None = None,
     ) -> None:
         self._rows, self._X, self._y = rows, X, y
-        self.trained_on, self.held_out = trained_on, held_out
+        self.trained_on: NDArray[np.int64] | None = trained_on
+        self.held_out: NDArray[np.int64] | None = held_out
 
     def judge(self, model: Any, trainer: _core.Trainer) -> tuple[float, float]:
         """Score, of which more is better, and mean loss without the penalty, with the weights of ``trainer``."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
 from rustbp import _arrays, _core
@@ -207,14 +208,16 @@ class Buffers:
         self._random_state = model._random_state if model.shuffle else None
         held_out = plan.held_out
         self._rows = [found["rows"] - round(held_out * found["rows"]) for found in scans]
-        self.order = np.array([i for i, rows in enumerate(self._rows) if rows], dtype=np.int64)
+        self.order: NDArray[np.int64] = np.array(
+            [i for i, rows in enumerate(self._rows) if rows], dtype=np.int64
+        )
         if order is not None:
             if not np.array_equal(np.sort(order), self.order):
                 raise ValueError(
                     "This model is a checkpoint of a fit in which other chunks had rows."
                 )
             self.order = order
-        self.parts = plan.seed, plan.replicas, len(data)
+        self.parts: tuple[int, int, int] = plan.seed, plan.replicas, len(data)
         self.rows_seen = sum(self._rows)
         self._batch_size = batch_size_of(model.batch_size, self.rows_seen)
         self.packed = packed.begin(model)

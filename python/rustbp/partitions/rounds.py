@@ -92,7 +92,7 @@ class Rounds:
     ) -> None:
         self._model, self._plan, self._data, self._engine = model, plan, data, engine
         self._rows = rows
-        self.parts = plan.seed, plan.replicas, len(data)
+        self.parts: tuple[int, int, int] = plan.seed, plan.replicas, len(data)
         coefs, intercepts = list(model.coefs_), list(model.intercepts_)
         state = state_of(coefs, intercepts, model._optimizer.state_for(coefs, intercepts))
         self.trainer = Held(state, model._optimizer.t, plan, model.n_threads)

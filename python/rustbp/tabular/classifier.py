@@ -183,7 +183,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.dropout = dropout
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
-        self.n_bins = n_bins
+        self.n_bins: int | Literal["auto"] = n_bins
         self.categorical_features = categorical_features
         self.class_weight = class_weight
         self.scoring = scoring

@@ -54,7 +54,7 @@ class Member:
     ) -> None:
         self.model = model
         self._name = name
-        self.epochs_done = 0
+        self.epochs_done: int = 0
         self._rows, self._order, self._validation = rows, order, validation
         self._rng = model._random_state = np.random.RandomState(model.random_state)
         self._batch_size = min(model.batch_size, len(order))

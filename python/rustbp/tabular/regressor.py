@@ -185,7 +185,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.learning_rate_init = learning_rate_init
         self.dropout = dropout
         self.weight_decay = weight_decay
-        self.n_bins = n_bins
+        self.n_bins: int | Literal["auto"] = n_bins
         self.categorical_features = categorical_features
         self.scoring = scoring
         self.n_threads = n_threads
