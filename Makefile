@@ -75,6 +75,8 @@ check-workflows: $(VENV)/.done-group-check  ## what the repository's host reads:
 
 docs: $(VENV)/.done-build $(VENV)/.done-group-docs  ## the documentation site, in docs/_build/html; every program of the gallery runs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto --builder html docs docs/_build/html
+	! grep -rnE '<(script|img)[^>]* src="https?:|<link[^>]* rel="stylesheet"[^>]* href="https?:' \
+	  --include='*.html' docs/_build/html  # pages load nothing from elsewhere
 
 wheels: $(VENV)/.done-group-wheels | tools  ## wheel and sdist, checked, in dist/; RELEASE=1 if to be published, AGAIN=1 compares two builds
 	$(BIN)/python release/wheels.py $(if $(RELEASE),--release) $(if $(AGAIN),--again) $(ARGS)

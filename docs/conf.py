@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from importlib import metadata
 from pathlib import Path
 
 import rustbp
@@ -28,13 +29,13 @@ exclude_patterns = ["_build", "**/README.*"]
 nitpicky = False
 suppress_warnings = [
     "config.cache",
-    # Mermaid's source is shown as it is: the picture is drawn where the repository is browsed.
-    "misc.highlighting_failure",
     # Methods that come from scikit-learn link into its own pages.
     "ref.ref",
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
+# As formulas are fenced where the repository is browsed.
+myst_fence_as_directive = ["math"]
 myst_heading_anchors = 3
 
 autosummary_generate = True
@@ -67,7 +68,12 @@ warnings.filterwarnings("ignore", category=UserWarning, message="Matplotlib is c
 
 html_theme = "pydata_sphinx_theme"
 html_title = "rustbp"
-html_static_path = ["_static"]
+# Pages need nothing from elsewhere: MathJax is one file, with its fonts, beside them.
+_mathjax = next(
+    file for file in metadata.files("sphinx-mathjax-offline") if file.name == "tex-svg.js"
+)
+html_static_path = ["_static", str(_mathjax.locate())]
+mathjax_path = _mathjax.name
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 # Pages that stand by themselves have nothing to list beside them.
