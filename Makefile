@@ -64,7 +64,7 @@ check-types: $(VENV)/.done-build $(VENV)/.done-group-check  ## what is public ha
 	$(BIN)/mypy --strict examples/*.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright
 
-check-workflows: $(VENV)/.done-group-check  ## what the repository's host reads: schemas, and zizmor's audits of workflows
+check-workflows: $(VENV)/.done-group-check  ## what hosts read: schemas, zizmor's audits of workflows, the recipe for conda-forge
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
@@ -72,6 +72,7 @@ check-workflows: $(VENV)/.done-group-check  ## what the repository's host reads:
 	  $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/python release/conda.py --check
 
 docs: $(VENV)/.done-build $(VENV)/.done-group-docs  ## the documentation site, in docs/_build/html; every program of the gallery runs
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --jobs auto --builder html docs docs/_build/html

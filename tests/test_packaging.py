@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = SETTINGS["project"]
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["package"]["version"]
 
 
@@ -29,7 +30,7 @@ def script(name):
     return module
 
 
-archives, oldest, ready = script("archives"), script("oldest"), script("ready")
+archives, conda, oldest, ready = map(script, ("archives", "conda", "oldest", "ready"))
 
 
 def git(folder, *arguments):
@@ -76,6 +77,24 @@ def test_pythons_that_are_named_are_those_of_the_workflow():
 
 def test_citation_is_of_this_version():
     assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_the_recipe_for_conda_is_of_this_package():
+    """`make check` has it rendered for each platform."""
+    yaml = pytest.importorskip("yaml", reason="comes with dask")
+    archive = b"the source"
+    read = yaml.safe_load(conda.recipe(ROOT, "https://example.org/rustbp", archive))
+    context = read["context"]
+    assert context["version"] == VERSION
+    assert context["source"] == "https://example.org/rustbp"
+    assert context["sha256"] == hashlib.sha256(archive).hexdigest()
+    assert f">={context['python_min']}" == PROJECT["requires-python"]
+    needs = read["requirements"]
+    assert {line.replace(" ", "") for line in needs["run"][1:]} == set(PROJECT["dependencies"])
+    (maturin,) = SETTINGS["build-system"]["requires"]
+    assert maturin in [line.replace(" ", "") for line in needs["host"]]
+    assert read["about"]["license_file"] == PROJECT["license-files"]
+    assert read["about"]["license"] == PROJECT["license"]
 
 
 def test_nobody_is_sent_to_a_package_that_is_not_published():
