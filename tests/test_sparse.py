@@ -125,7 +125,9 @@ def test_early_stopping_weights_and_partial_fit():
 
 def test_never_dense():
     """A matrix whose dense form would take 8 GB."""
-    wide = sparse.random(20_000, 50_000, density=1e-5, format="csc", random_state=0)
+    wide = sparse.random(
+        20_000, 50_000, density=1e-5, format="csc", random_state=np.random.default_rng(0)
+    )
     labels = np.arange(20_000) % 2
     model = MLPClassifier(hidden_layer_sizes=4, max_iter=1, solver="sgd", random_state=0)
     tracemalloc.start()

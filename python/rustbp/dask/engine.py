@@ -226,7 +226,7 @@ class DaskEngine(Engine):
     def _needs_lost(self, part: Part) -> bool:
         """Whether the graph of a part has a future of the caller whose data is nowhere."""
         for delayed in part.delayed:
-            graph = dict(delayed.__dask_graph__())
+            graph = _tasks_of(delayed)
             # Only what this part is made of: blocks of an array all have the graph of the whole.
             seen, waiting = {delayed.key}, [delayed.key]
             while waiting:
@@ -308,6 +308,16 @@ def using(client: Any, replicas: int) -> Iterator[DaskEngine]:
         yield engine
     finally:
         engine.close()
+
+
+def _tasks_of(delayed: Any) -> dict[Any, Any]:
+    """The graph, of tasks that know what they depend on; those of older versions of Dask are tuples."""
+    graph = dict(delayed.__dask_graph__())
+    if all(hasattr(task, "dependencies") for task in graph.values()):
+        return graph
+    from dask._task_spec import convert_legacy_graph
+
+    return dict(convert_legacy_graph(graph))
 
 
 def _large_graphs() -> Any:
