@@ -1,6 +1,7 @@
 """Clusters of worker processes on this machine, for the tests of Dask; `conftest.py` makes fixtures of them."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -42,7 +43,9 @@ def bare_workers(number):
         command = [sys.executable, "-m", "distributed.cli.dask_worker", client.scheduler.address]
         command += ["--no-nanny", "--no-dashboard", "--nthreads", "1"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        running = [subprocess.Popen(command, **quiet) for _ in range(number)]
+        # They import what the functions of a test come from.
+        path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        running = [subprocess.Popen(command, env=path, **quiet) for _ in range(number)]
         try:
             client.wait_for_workers(number, timeout=60)
             yield client, running

@@ -152,8 +152,10 @@ def test_validation_rows_without_weight(package, y):
     weight = np.ones(150)
     weight[held_out] = 0
     model = package.MLPClassifier((3,), max_iter=2, early_stopping=True, random_state=0)
+    # scikit-learn before 1.9 leaves it to the mean of its scores to say so.
+    errors = ValueError if package is rustbp else (ValueError, ZeroDivisionError)
     with pytest.raises(
-        ValueError, match="Sample weights must contain at least one non-zero number"
+        errors, match=r"[Ww]eights (must contain at least one non-zero|sum to zero)"
     ):
         model.fit(X, y, sample_weight=weight)
     weight[held_out[0]] = 1
