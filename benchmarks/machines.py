@@ -306,8 +306,8 @@ def child(given):
     )
 
 
-COLOURS = {"train": "#4477aa", "average": "#cc3311", "rows": "#bbbbbb"}
-"""Of the timeline: blue, red and grey, told apart by everybody."""
+COLOURS = {"train": "#4477aa", "average": "#cc3311"}
+"""Of the timeline: blue and red, told apart by everybody."""
 
 
 def timeline(given):
@@ -334,7 +334,7 @@ def timeline(given):
         if span["action"] == "compute"
     ]
     lanes = sorted({worker for worker, *_ in tasks})
-    names = {"rustbp-train": "train", "rustbp-average": "average", "rows": "rows"}
+    names = {"rustbp-train": "train", "rustbp-average": "average"}
     kinds = [
         next((k for n, k in names.items() if str(key).startswith(n)), None) for _, key, _ in tasks
     ]
@@ -355,7 +355,7 @@ def timeline(given):
             )
     axes.set_yticks(range(len(lanes)), [f"worker {i}" for i in range(len(lanes))])
     axes.set_xlabel("seconds")
-    labels = {"rows": "read rows", "train": "train", "average": "average"}
+    labels = {"train": "make rows and train", "average": "average"}
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLOURS[kind]) for kind in labels]
     axes.legend(
         handles,

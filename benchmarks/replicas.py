@@ -49,11 +49,12 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", nargs="*", default=["adult", "mnist"])
+    parser.add_argument("--replicas", type=int, nargs="*", default=REPLICAS)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     for name in given.data:
         X, y, X_test, y_test = {"mnist": mnist, "adult": adult}[name](given.folder)
-        scores = {replicas: [] for replicas in (0, *REPLICAS)}
+        scores = {replicas: [] for replicas in (0, *given.replicas)}
         for seed in range(given.seeds):
             order = np.random.default_rng(seed).permutation(len(y))
             data = [(X[rows], y[rows]) for rows in np.array_split(order, N_PARTITIONS)]
@@ -69,7 +70,7 @@ def main():
                 found.append([100 * model.validation_scores_[epoch - 1] for epoch in EPOCHS])
         local = np.mean(scores[0], axis=0)
         print(f"{name}: local fit " + " / ".join(f"{score:.2f}" for score in local), flush=True)
-        for replicas in REPLICAS:
+        for replicas in given.replicas:
             difference = np.mean(scores[replicas], axis=0) - local
             print(f"  K={replicas}: " + " / ".join(f"{one:+.2f}" for one in difference), flush=True)
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ import pandas as pd  # noqa: E402
 
 import dask_workers  # noqa: E402
 from rustbp.dask import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
+from rustbp.dask.collections import Collected  # noqa: E402
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -88,6 +90,7 @@ def test_arrays_give_the_bits_of_the_local_loop(client, expected, persist):
     assert_same(model, expected)
     assert model.client_ is client
     assert model.partition_spec_["batch_size"] == 100
+    assert model.partition_spec_["averages"] == 4
     assert model.n_iter_ == 2
     assert model.t_ == 2 * len(X)
 
@@ -101,6 +104,54 @@ def test_sparse_blocks_frames_and_lists_do_too(client, expected):
     assert list(found.feature_names_in_) == [f"p{i}" for i in range(64)]
     pairs = [dask.delayed(_pair)(start) for start in STARTS]
     assert_same(classifier().fit(pairs), expected)
+
+
+ALIVE = []
+
+
+def _alone(start):
+    """A pair, of which a process has one at a time."""
+    rows = X[start : start + ROWS].copy()
+    assert all(one() is None for one in ALIVE), "another partition is still held"
+    ALIVE.append(weakref.ref(rows))
+    return rows, y[start : start + ROWS]
+
+
+def test_a_worker_has_one_partition_at_a_time(client, expected):
+    pairs = [dask.delayed(_alone)(start) for start in STARTS]
+    assert_same(classifier(persist=False).fit(pairs), expected)
+
+
+class Stored:
+    """As a file that is open."""
+
+    shape, dtype, ndim = X.shape, X.dtype, 2
+
+    def __getitem__(self, index):
+        return X[index]
+
+
+def test_which_partitions_are_made_within_the_task_that_needs_them(client):
+    def made(*data):
+        return [part.reader is not None for part in Collected("", *data).parts]
+
+    assert all(made(array(), array(y)))
+    assert all(made(frame().drop(columns="label"), frame()["label"]))
+    assert all(made(da.from_array(Stored(), chunks=(ROWS, 64)), array(y)))
+    # Not what workers have, what only some may make, and what all need.
+    kept = client.persist(array())
+    assert not any(made(kept + 1, array(y)))
+    assert not any(made(kept, array(y)))
+    pairs = [dask.delayed(_pair)(start) for start in STARTS]
+    assert all(made(pairs, None))
+    assert not any(made(client.persist(pairs), None))
+    with dask.annotate(workers=["tcp://127.0.0.1:1"]):
+        asking = [dask.delayed(_pair)(start) for start in STARTS]
+    assert not any(made(asking, None))
+    whole = dask.delayed(_pair)(0)
+    assert not any(made([dask.delayed(tuple)(whole) for _ in range(3)], None))
+    large = da.concatenate([da.from_array(X, chunks=(600, 64)).rechunk((ROWS, 64))])
+    assert not all(made(large, array(y)))
 
 
 def test_predictions_are_lazy_and_those_of_the_local_model(client):

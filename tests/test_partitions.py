@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss, r2_score
 from sklearn.utils import compute_class_weight
 
 from rustbp import MLPClassifier, MLPRegressor, partitions
-from rustbp.partitions import planning, work
+from rustbp.partitions import planning, scaling, work
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -102,11 +102,11 @@ def test_any_engine_gives_the_same_bits():
 
 def test_a_round_is_what_it_says():
     """Two replicas, one round: the mean of what the core makes of each, in the order that is drawn."""
-    model = classifier(max_iter=1)
+    model = classifier(max_iter=1, batch_size=400)
     data = [(X[:500], y[:500]), (X[500:], y[500:])]
     found = partitions.fit(model, data, replicas=2)
-    plan = plan_for(classifier(), data, replicas=2)
-    assert (plan.batch_size, plan.replicas) == (100, 2)
+    plan = plan_for(classifier(batch_size=400), data, replicas=2)
+    assert (plan.batch_size, plan.replicas, plan.pieces) == (200, 2, 1)
     # Half the batch, and a step larger by the root of 2, but not beyond what was asked for or 0.01.
     assert plan.step(0.01) == 0.01
     assert plan.step(0.001) == pytest.approx(0.001 * np.sqrt(2))
@@ -125,13 +125,59 @@ def test_a_round_is_what_it_says():
     assert_allclose(found._optimizer.ms[0], shares[0] * ms[0] + shares[1] * ms[1], rtol=1e-12)
     # By hand: the same mini-batches through partial_fit.
     order = plan.rng(planning.ORDER, 0, 0).permutation(500)
-    hand = classifier(batch_size=100, shuffle=False, max_iter=1).fit(
+    hand = classifier(batch_size=200, shuffle=False, max_iter=1).fit(
         X[:500][order],
         y[:500][order],
         coefs_init=first["coefs"],
         intercepts_init=first["intercepts"],
     )
     assert_array_equal(hand.coefs_[0], states[0]["coefs"][0])
+
+
+def test_pieces_of_a_partition_are_all_its_batches_once_with_an_average_after_each():
+    data = [(X[i::4], y[i::4]) for i in range(4)]
+    options = {"batch_size": 64, "max_iter": 1}
+    plan = plan_for(classifier(**options), data, replicas=4)
+    # 450 rows in 29 batches, of which a piece has 4 or more.
+    assert (plan.batch_size, plan.pieces) == (16, 7)
+    found = partitions.fit(classifier(**options), data, replicas=4)
+    assert found.t_ == len(X)
+    state = partitions.initial(plan)
+    for piece in range(7):
+        trained = [
+            partitions.train(state, *part, plan=plan, epoch=0, partition=i, piece=piece)
+            for i, part in enumerate(data)
+        ]
+        state = partitions.average(*trained)
+    for one, other in zip(weights(found), [*state["coefs"], *state["intercepts"]], strict=True):
+        assert_array_equal(one, other)
+    order = np.arange(450)
+    pieces = [plan.piece(order, number) for number in range(7)]
+    assert_array_equal(np.concatenate(pieces), order)
+    assert {len(piece) % 16 for piece in pieces[:-1]} == {0}
+    # Partitions with fewer batches than pieces have some that are empty.
+    assert sorted(len(plan.piece(order[:20], number)) for number in range(7))[-2:] == [4, 16]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "n_parts", "rows", "expected"),
+    [
+        # MNIST in 64 partitions: smaller batches and more averages where replicas have few rows.
+        (1, 64, 60_000, (200, 1)),
+        (2, 64, 60_000, (100, 1)),
+        (8, 64, 60_000, (58, 1)),
+        (16, 64, 60_000, (29, 2)),
+        (32, 64, 60_000, (16, 4)),
+        # A second of work in each partition: one average after each.
+        (32, 64, 10**7, (64, 1)),
+        (8, 8, 240_000, (64, 1)),
+        # Too few rows for several averages.
+        (8, 8, 1000, (25, 1)),
+    ],
+)
+def test_sizes_of_batches_and_pieces(replicas, n_parts, rows, expected):
+    batch_size, *_ = scaling.batch_and_step(classifier(), replicas, rows)
+    assert (batch_size, scaling.pieces_of(replicas, n_parts, rows, batch_size)) == expected
 
 
 def test_first_weights_are_those_of_fit():

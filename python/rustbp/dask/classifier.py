@@ -58,8 +58,8 @@ class DaskMLPClassifier(OnDask, MLPClassifier):
         Where it was trained.
 
     partition_spec_ : dict
-        What the partitions made of the parameters: ``partitions``, ``rows``, ``replicas``, and a replica's
-        ``batch_size`` and ``learning_rate_init``.
+        What the partitions made of the parameters: ``partitions``, ``rows``, ``replicas``, ``averages`` in an epoch,
+        and a replica's ``batch_size`` and ``learning_rate_init``.
 
     See Also
     --------

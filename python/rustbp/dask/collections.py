@@ -1,13 +1,20 @@
 """Partitions from what Dask has: arrays, data frames, sparse blocks, lists of delayed objects."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dask
 import numpy as np
+from dask._task_spec import DataNode, execute_graph
 from dask.delayed import Delayed
+from distributed.protocol import pickle
 
-from rustbp.dask.engine import Part
+from rustbp.dask.engine import Part, tasks_of
+
+SMALL = 100_000
+"""Bytes of what many partitions need, a file that is open, and each task may have a copy of."""
 
 
 def is_collection(data: Any) -> bool:
@@ -54,6 +61,9 @@ class Collected:
             Part(blocks, number=number)
             for number, blocks in enumerate(zip(*cut.values(), strict=True))
         ]
+        for part, reader in zip(self.parts, _readers(self.parts), strict=True):
+            part.reader = reader
+            part.where = (part.number or 0) / len(self.parts)
         if y is None:
             if not _is_delayed_list(X):
                 raise ValueError(
@@ -75,6 +85,82 @@ class Collected:
         if hasattr(self._X, "dtype") and not math.isnan(self._X.shape[1]):
             return float(rows * self._X.shape[1] * np.dtype(self._X.dtype).itemsize)
         return math.inf
+
+
+class Reader:
+    """Makes a partition within the task that needs it.
+
+    A task of its own would leave the rows with the worker until the scheduler has heard that they have been used, and
+    meanwhile the worker makes others.
+    """
+
+    def __init__(self, graph: Mapping[Any, Any] | bytes, keys: Sequence[Any]) -> None:
+        self._graph, self._keys = graph, list(keys)
+
+    def __reduce__(self) -> Any:
+        # Unpacked by the task, which may fail: what arrives and cannot be unpacked kills a worker.
+        packed = self._graph if isinstance(self._graph, bytes) else pickle.dumps(self._graph)
+        return Reader, (packed, self._keys)
+
+    def __call__(self) -> Any:
+        graph = pickle.loads(self._graph) if isinstance(self._graph, bytes) else self._graph
+        # Not dask.get, which leaves circles of references that keep the rows alive for a while.
+        found = execute_graph(graph, keys=set(self._keys))
+        blocks = tuple(found[key] for key in self._keys)
+        return blocks[0] if len(blocks) == 1 else blocks
+
+
+def _readers(parts: Sequence[Part]) -> list[Reader | None]:
+    """One for each partition that nothing but Dask's usual choice of a worker has to do with, and of whose graph no
+    other partition needs anything large."""
+    known: dict[int, tuple[Any, Mapping[Any, Any]]] = {}
+    graphs = [_graph_of(part.delayed, known) for part in parts]
+    uses = Counter(key for graph in graphs if graph is not None for key in graph)
+    small = {
+        key: uses[key] == 1 or _is_small(node)
+        for graph in graphs
+        if graph is not None
+        for key, node in graph.items()
+    }
+    return [
+        None
+        if graph is None or not all(small[key] for key in graph)
+        else Reader(graph, [delayed.key for delayed in part.delayed])
+        for part, graph in zip(parts, graphs, strict=True)
+    ]
+
+
+def _is_small(node: Any) -> bool:
+    if not isinstance(node, DataNode) or getattr(node.value, "nbytes", 0) > SMALL:
+        return False
+    return len(pickle.dumps(node)) < SMALL
+
+
+def _graph_of(
+    blocks: Sequence[Any], known: dict[int, tuple[Any, Mapping[Any, Any]]]
+) -> dict[Any, Any] | None:
+    """Everything that some blocks are made of; None if workers have a part of it, or only some of them may make it.
+    Blocks of an array all have the graph of the whole, which is ``known`` then."""
+    found: dict[Any, Any] = {}
+    for delayed in blocks:
+        whole = delayed.__dask_graph__()
+        if any(layer.annotations for layer in getattr(whole, "layers", {}).values()):
+            return None
+        if id(whole) not in known:
+            known[id(whole)] = whole, tasks_of(delayed)
+        graph = known[id(whole)][1]
+        waiting = [delayed.key]
+        while waiting:
+            key = waiting.pop()
+            if key in found:
+                continue
+            # What is not there, or is no task, is a future of the caller.
+            node = graph.get(key)
+            if not hasattr(node, "dependencies") or key in node.dependencies:
+                return None
+            found[key] = node
+            waiting += node.dependencies
+    return found
 
 
 def _delayed(name: str, data: Any) -> list[Any]:

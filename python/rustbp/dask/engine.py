@@ -67,11 +67,20 @@ class Part:
         The same, in the memory of workers.
     number : int, default=None
         Of the partition, for errors.
+
+    Attributes
+    ----------
+    reader : callable or None
+        Makes all of it within a task, if that is possible.
+    where : float
+        Where it stands among all of them, from 0 to less than 1.
     """
 
     delayed: list[Any]
     futures: Sequence[Any] | None
     number: int | None
+    reader: Any = None
+    where: float = 0.0
 
     def __init__(
         self,
@@ -105,6 +114,7 @@ class DaskEngine(Engine):
         self._loads: weakref.WeakSet[Any] = weakref.WeakSet()
         self._rounds: deque[Any] = deque()
         self._parts: dict[int, Part] = {}
+        self._replicas, self._places = replicas, list[Any]()
         self._lost: set[Any] = set()
         self._look_every, self._in_vain, self._looked = LOOKS_EVERY, 0.0, time.monotonic()
         # Partitions that are made anew for the next round would be held by workers that wait for this one's average.
@@ -128,17 +138,29 @@ class DaskEngine(Engine):
 
     def submit(self, function: Any, *args: Any, **options: Any) -> Any:
         """Have a function called on a worker; parts stand for what they have."""
-        given = []
+        given, call = [], function
         for arg in args:
-            if isinstance(arg, Part):
+            if not isinstance(arg, Part):
+                given.append(arg)
+            elif arg.futures or arg.reader is None:
                 given += arg.futures or self.load(arg)
             else:
-                given.append(arg)
+                given, call = [self._place(arg), function, *given, arg.reader], placed
         key = f"rustbp-{function.__name__}-{self._name}-{next(self._numbers)}"
         with self._explained(), _large_graphs():
-            future = self.client.submit(function, *given, key=key, pure=False, **options)
+            future = self.client.submit(call, *given, key=key, pure=False, **options)
         self._own.add(future)
         return future
+
+    def _place(self, part: Part) -> Any:
+        """A future that is on one of the workers, another one for each replica.
+
+        Dask has a task run where something is that it needs, and otherwise has it stolen late or never: where workers
+        do not have the rows, all tasks of a round would be where the state is.
+        """
+        if not self._places:
+            self._places = [self.submit(place) for _ in range(self._replicas)]
+        return self._places[int(part.where * self._replicas)]
 
     def load(self, part: Part) -> list[Any]:
         """Futures of a part, which workers have as long as a task needs them, or these are held."""
@@ -160,6 +182,8 @@ class DaskEngine(Engine):
             If data was lost with its worker, tasks kill their workers, or there is no worker any more.
         """
         handles = list(handles)
+        # Others for the next epoch, as workers come and go.
+        self._places = []
         self._wait(handles)
         with self._explained():
             # Not the client's own wait, which ends only with an answer: what is lost on its way is made anew.
@@ -226,7 +250,7 @@ class DaskEngine(Engine):
     def _needs_lost(self, part: Part) -> bool:
         """Whether the graph of a part has a future of the caller whose data is nowhere."""
         for delayed in part.delayed:
-            graph = _tasks_of(delayed)
+            graph = tasks_of(delayed)
             # Only what this part is made of: blocks of an array all have the graph of the whole.
             seen, waiting = {delayed.key}, [delayed.key]
             while waiting:
@@ -294,10 +318,20 @@ class DaskEngine(Engine):
     def close(self) -> None:
         """Let go of everything: the scheduler forgets what nobody wants, and workers stop what has not begun."""
         self._rounds.clear()
+        self._places.clear()
         # Not cancelled: of a task that depends on another one and that nobody holds any more, the scheduler (2026.8)
         # then fails, and closes the client's connection.
         for future in [*self._loads, *self._own]:
             future.release()
+
+
+def place() -> None:
+    """Stands for a worker."""
+
+
+def placed(_: None, function: Any, *args: Any, **options: Any) -> Any:
+    """Call a function where something else is, too."""
+    return function(*args, **options)
 
 
 @contextmanager
@@ -310,7 +344,7 @@ def using(client: Any, replicas: int) -> Iterator[DaskEngine]:
         engine.close()
 
 
-def _tasks_of(delayed: Any) -> dict[Any, Any]:
+def tasks_of(delayed: Any) -> dict[Any, Any]:
     """The graph, of tasks that know what they depend on; those of older versions of Dask are tuples."""
     graph = dict(delayed.__dask_graph__())
     if all(hasattr(task, "dependencies") for task in graph.values()):

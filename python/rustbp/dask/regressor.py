@@ -53,8 +53,8 @@ class DaskMLPRegressor(OnDask, MLPRegressor):
         Where it was trained.
 
     partition_spec_ : dict
-        What the partitions made of the parameters: ``partitions``, ``rows``, ``replicas``, and a replica's
-        ``batch_size`` and ``learning_rate_init``.
+        What the partitions made of the parameters: ``partitions``, ``rows``, ``replicas``, ``averages`` in an epoch,
+        and a replica's ``batch_size`` and ``learning_rate_init``.
 
     See Also
     --------

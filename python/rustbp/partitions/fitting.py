@@ -254,6 +254,7 @@ def spec_of(plan: Plan, scans: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "partitions": len(scans),
         "rows": sum(found["rows"] for found in scans),
         "replicas": plan.replicas,
+        "averages": plan.pieces * -(-sum(found["rows"] > 0 for found in scans) // plan.replicas),
         "batch_size": plan.batch_size,
         "learning_rate_init": float(plan.step(plan.model.learning_rate_init)),
     }

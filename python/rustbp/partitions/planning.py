@@ -17,13 +17,10 @@ from rustbp import _arrays
 from rustbp._mapped import needs_conversion
 from rustbp._training import packed
 from rustbp._training.optimizer import Optimizer
+from rustbp.partitions.scaling import batch_and_step, pieces_of
 
 MOST_LABELS = 10_000
 """More are numbers that somebody took for classes."""
-FEWEST_ROWS = 64
-"""Of a mini-batch: smaller ones cost much more for each row."""
-LARGEST_STEP = 0.01
-"""Up to which Adam's step is raised."""
 ORDER, HELD_OUT, DROPOUT, MIX = range(4)
 """What is drawn for a partition."""
 
@@ -249,6 +246,8 @@ class Plan:
         How many partitions are trained on side by side.
     batch_size : int
         Rows of a mini-batch of one replica.
+    pieces : int
+        How many rounds a partition is trained on in, a piece in each.
     step_factor, step_bound : float
         What a step size is multiplied with, and may be at most if it is smaller itself.
     held_out : float
@@ -262,6 +261,7 @@ class Plan:
     seed: int
     replicas: int
     batch_size: int
+    pieces: int
     step_factor: float
     step_bound: float
     held_out: float
@@ -289,6 +289,14 @@ class Plan:
         n_held_out = round(self.held_out * rows)
         return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
+    def piece(self, order: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+        """The rows of a partition that a round of these trains on: whole mini-batches."""
+        n_batches = -(-len(order) // self.batch_size)
+        first, last = (
+            self.batch_size * (n_batches * i // self.pieces) for i in (number, number + 1)
+        )
+        return order[first:last]
+
     def n_batches(self, rows: int) -> int:
         """Mini-batches of a partition with so many rows."""
         return -(-(rows - round(self.held_out * rows)) // self.batch_size)
@@ -306,20 +314,6 @@ class Plan:
         if not scored:
             weight = model._training_weight(y, weight, incremental=True)
         return _arrays.Rows(X, y, weight).in_dtype(np.dtype(self.dtype))
-
-
-def batch_and_step(model: Any, replicas: int, rows: int) -> tuple[int, float, float]:
-    """Rows of a replica's mini-batch, the factor on its steps, and up to which size.
-
-    A round of all replicas sees as many rows as a mini-batch of the local estimator, if these are not too few for one
-    call. The average of K replicas has 1 / K of the noise, and Adam's step may grow by its root; a plain gradient is
-    that of the larger batch already.
-    """
-    whole = min(200, rows) if model.batch_size == "auto" else min(int(model.batch_size), rows)
-    own = min(whole, max(math.ceil(whole / replicas), FEWEST_ROWS))
-    if model.solver == "adam":
-        return own, replicas * math.sqrt(own / whole) if replicas > 1 else 1.0, LARGEST_STEP
-    return own, max(1.0, own * replicas / whole) if replicas > 1 else 1.0, math.inf
 
 
 def plan(
@@ -401,7 +395,8 @@ def plan_of(
 ) -> Plan:
     """The plan for a model that has been prepared, with its optimizer; ``seed`` of a fit to go on with."""
     rows = sum(found["rows"] for found in scans)
-    replicas = max(1, min(replicas, sum(found["rows"] > 0 for found in scans)))
+    n_parts = sum(found["rows"] > 0 for found in scans)
+    replicas = max(1, min(replicas, n_parts))
     own, factor, bound = batch_and_step(model, replicas, rows)
     template = type(model)(**model.get_params(deep=False))
     names = ("classes_", "_label_binarizer", "n_outputs_", "out_activation_", "n_features_in_")
@@ -423,6 +418,7 @@ def plan_of(
         seed=int(seed),
         replicas=replicas,
         batch_size=own,
+        pieces=pieces_of(replicas, n_parts, rows, own),
         step_factor=factor,
         step_bound=bound,
         held_out=model.validation_fraction if holds_out else 0.0,

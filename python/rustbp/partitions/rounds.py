@@ -66,7 +66,8 @@ class Held:
 
 
 class Rounds:
-    """Epochs of rounds: in each round every replica trains on one of its partitions, and the weights are averaged.
+    """Epochs of rounds: in each round every replica trains on one of its partitions, or on a piece of it, and the
+    weights are averaged.
 
     Parameters
     ----------
@@ -122,7 +123,7 @@ class Rounds:
             if self._plan.model.shuffle:
                 rng = self._plan.rng(ORDER, 2**63 + replica, self._epoch)
                 block = [block[i] for i in rng.permutation(len(block))]
-            orders.append(block)
+            orders.append([(part, i) for part in block for i in range(self._plan.pieces)])
         n_rounds = max(map(len, orders))
         self._rounds = [[order[i] for order in orders if i < len(order)] for i in range(n_rounds)]
 
@@ -148,10 +149,11 @@ class Rounds:
                     plan=self._plan,
                     epoch=self._epoch,
                     partition=partition,
+                    piece=piece,
                     step=step if steps is None else self._part(steps, number),
                     n_threads=engine.n_threads,
                 )
-                for partition in numbers
+                for partition, piece in numbers
             ]
             state = engine.submit(average, *trained)
             engine.round_ends(state)

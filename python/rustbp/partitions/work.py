@@ -79,10 +79,11 @@ def train(
     plan: Plan,
     epoch: int,
     partition: int,
+    piece: int | None = None,
     step: Any = None,
     n_threads: int | None = 1,
 ) -> State:
-    """Train on each row of a partition once.
+    """Train on each row of a partition, or of a piece of it, once.
 
     Parameters
     ----------
@@ -97,6 +98,9 @@ def train(
 
     epoch, partition : int
         Which these are, counted from 0. They and ``random_state`` decide the order of the rows.
+
+    piece : int, default=None
+        Which of the plan's pieces, from 0 on; None: all of it.
 
     step : float or ndarray, default=None
         Step size of the local estimator, or several that are to follow one another at equal distances; None:
@@ -126,11 +130,14 @@ def train(
     with named(partition):
         rows = plan.rows(X, y, sample_weight)
         order, _ = plan.split(len(rows.y), partition)
-        if not len(order):
-            return state | {"own": np.zeros(5)}
         if plan.model.shuffle:
             order = order[plan.rng(ORDER, partition, epoch).permutation(len(order))]
         batch = min(plan.batch_size, len(order))
+        drops = plan.rng(DROPOUT, partition, epoch).integers(2**31, size=(piece or 0) + 1)
+        if piece is not None:
+            order = plan.piece(order, piece)
+        if not len(order):
+            return state | {"own": np.zeros(5)}
         steps = np.atleast_1d(plan.step(plan.model.learning_rate_init if step is None else step))
         n_batches = -(-len(order) // batch)
         at = np.arange(n_batches) * len(steps) // n_batches
@@ -140,7 +147,7 @@ def train(
             intercepts,
             state=optimizer,
             n_threads=n_threads,
-            dropout_seed=int(plan.rng(DROPOUT, partition, epoch).integers(2**31)),
+            dropout_seed=int(drops[-1]),
             **plan.settings,
         )
         before = trainer.updates
