@@ -67,6 +67,20 @@ def test_many_columns_have_fewer_bins_each(n_columns, n_bins):
     assert TabularEncoder().fit(X).transform(X).shape[1] == n_columns * 9 + 30
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "n_bins"),
+    [(3000, 1, 12), (7500, 2, 25), (15000, 6, 48), (15000, 30, 10)],
+)
+def test_many_rows_have_more_bins(n_rows, n_columns, n_bins):
+    """One for each 300 rows, up to 48 in a column, and one for each 50 rows together; rows of weight 0 do not count."""
+    X = np.random.default_rng(0).normal(size=(n_rows, n_columns))
+    encoder = TabularEncoder(n_bins="auto").fit(X)
+    assert encoder.transform(X[:2]).shape[1] == n_columns * (1 + n_bins)
+    weights = np.arange(2 * n_rows) < n_rows
+    encoder.fit(np.vstack((X, X)), sample_weight=weights)
+    assert encoder.transform(X[:2]).shape[1] == n_columns * (1 + n_bins)
+
+
 def test_piecewise_linear_encoding():
     """Gorishniy et al. (2022), eq. 1, on [-1, 1] in place of [0, 1]; edges at every eighth of 0, 1, ... 16."""
     x = np.arange(17.0)[:, None]

@@ -21,6 +21,9 @@ MOST_BINS, LEAST_BINS, BINS_TOGETHER = 12, 2, 160
 """Of ``n_bins='auto'``. With more columns, the bins of all of them would be most of what a net sees: on four tables of
 33 to 57 numbers, 2 to 4 bins made fewer errors than 8, in two thirds of the time."""
 
+ROWS_OF_A_BIN, ROWS_OF_AN_INPUT, MOST_OF_MANY_ROWS = 300, 50, 48
+"""Rows that tell finer bins apart: with 15,000, 48 bins made 2 to 4 % fewer errors than 12."""
+
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
     """Turns a table as it comes into numbers that a neural net learns well from.
@@ -39,8 +42,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     n_bins : int or 'auto', default=8
         Inputs of the piecewise linear encoding of a number; 0 for none. Columns of up to three different
-        numbers have none. 'auto': 12, and less with more than 13 columns of numbers, so that all together have at
-        most 160 of them; but at least 2 each.
+        numbers have none. 'auto': 12, or one for each 300 rows up to 48; less with many columns of numbers, so
+        that all together have at most 160 of them, or one for each 50 rows; but at least 2 each.
 
     max_levels : int, default=255
         Levels of a category that have an input; if there are more, the most frequent ones. The others are treated
@@ -244,7 +247,10 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             if not is_category and column.numbers is not None:
                 numbers = column.numbers if rows is None else column.numbers[rows]
                 count += features.has_bins(numbers)
-        return max(LEAST_BINS, min(MOST_BINS, BINS_TOGETHER // max(count, 1)))
+        n_rows = table.n_rows if rows is None else len(rows)
+        most = max(MOST_BINS, min(MOST_OF_MANY_ROWS, n_rows // ROWS_OF_A_BIN))
+        together = max(BINS_TOGETHER, n_rows // ROWS_OF_AN_INPUT)
+        return max(LEAST_BINS, min(most, together // max(count, 1)))
 
     def _feature(
         self, column: Column, name: Any, weights: Any, categorical: bool, n_bins: int

@@ -67,7 +67,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     n_bins : int or 'auto', default='auto'
         Inputs of the piecewise linear encoding of each number, which helps small nets with thresholds; 0 for none.
-        'auto': 12, and down to 2 with many columns of numbers, see `TabularEncoder`.
+        'auto': 12, up to 48 with many rows and down to 2 with many columns of numbers, see `TabularEncoder`.
 
     categorical_features : 'from_dtype', array-like of bool, int or str, or None, default='from_dtype'
         Which columns are categories: a mask, positions, or names. 'from_dtype': those whose dtype says so, and text.
