@@ -60,6 +60,10 @@ def common_dtype(*arrays: Any) -> np.dtype[Any]:
     return dtype if dtype in _FLOATS else np.dtype(np.float64)
 
 
+CSR = (scipy.sparse.csr_matrix, scipy.sparse.csr_array)
+"""The sparse rows that may be as the core takes them."""
+
+
 def is_float32_table(X: Any) -> bool:
     """Whether X is a table all of whose columns are float32: of Arrow, polars, Dask or pandas.
 
@@ -148,28 +152,6 @@ def lazy_rows(X: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(X, Mapped):
         return X.astype(dtype)
     return Mapped(X, dtype) if needs_conversion(X) else rows(X, dtype)
-
-
-def rows_as_they_are(X: Any, dtype: np.dtype[Any], n_features: int) -> Any:
-    """X if it is a matrix in C order, or a CSR one, of finite numbers in ``dtype``: what `validated` would give. None
-    if that is to find out."""
-    kind = type(X)
-    if kind is np.ndarray:
-        simple, numbers = X.flags.c_contiguous, X
-    elif kind is scipy.sparse.csr_matrix or kind is scipy.sparse.csr_array:
-        simple, numbers = True, X.data
-    else:
-        return None
-    if (
-        simple
-        and X.dtype == dtype
-        and X.ndim == 2
-        and X.shape[0] > 0
-        and X.shape[1] == n_features
-        and surely_finite(numbers)
-    ):
-        return X if numbers is X else rows(X, dtype)
-    return None
 
 
 def rows(X: Any, dtype: np.dtype[Any]) -> Any:

@@ -369,11 +369,19 @@ class BaseMultilayerPerceptron(
         model = self._copy()
         state = model.__dict__
         fitted = packed.weights_of(state)
-        if "feature_names_in_" not in state:
+        kind = type(X)
+        numbers = X if kind is np.ndarray else X.data if kind in _arrays.CSR else None
+        if numbers is not None and "feature_names_in_" not in state:
             try:
-                dtype = (model.coefs_[0] if fitted is None else fitted).dtype
-                rows = _arrays.rows_as_they_are(X, dtype, state["n_features_in_"])
-                if rows is not None:
+                if (
+                    X.ndim == 2
+                    and numbers.flags.c_contiguous
+                    and X.dtype == (model.coefs_[0] if fitted is None else fitted).dtype
+                    and X.shape[1] == state["n_features_in_"]
+                    and X.shape[0] > 0
+                    and _arrays.surely_finite(numbers)
+                ):
+                    rows = X if numbers is X else _arrays.rows(X, X.dtype)
                     return model, packed.forward(model, rows)
             except (LookupError, TypeError, ValueError, AttributeError):
                 pass  # Not so simple after all; what follows copes, or says what is wrong.
