@@ -235,7 +235,8 @@ def chunks(given):
         size = (folder / "rows.parquet").stat().st_size
         for kind in ("memory", "parquet", "npy"):
             command = [sys.executable, __file__, "child", str(folder), kind]
-            command += ["--limit", str(given.limit), "--buffer", str(given.buffer)]
+            command += ["--limit", str(given.limit)]
+            command += [] if given.buffer is None else ["--buffer", str(given.buffer)]
             ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             found = json.loads(ran.stdout)
             what = {
@@ -387,7 +388,9 @@ def main():
     one = commands.add_parser("chunks")
     one.add_argument("--gb", type=float, default=3.0)
     one.add_argument("--limit", type=int, default=600, help="MB of data that the process may have")
-    one.add_argument("--buffer", type=int, default=2, help="chunks of 32 MiB to mix")
+    one.add_argument(
+        "--buffer", type=int, help="chunks of 32 MiB to mix; as many as fit mixes by itself"
+    )
     one.add_argument("--folder", type=Path, help="where the files go for a while")
     one.set_defaults(run=chunks)
     one = commands.add_parser("child")

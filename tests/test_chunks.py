@@ -264,7 +264,8 @@ def test_errors_of_a_reader_come_through_and_weights_beside_are_refused():
 
 
 def test_the_buffer_is_bounded_by_bytes(monkeypatch):
-    monkeypatch.setattr(fitting, "BUFFER", 3 * 140 * 64 * 8)
+    # Two buffers of three chunks, and three chunks on their way.
+    monkeypatch.setattr(fitting, "ROOM", 9 * 140 * 64 * 8)
     found = {}
     made = fitting.Buffers.__init__
 
@@ -275,3 +276,6 @@ def test_the_buffer_is_bounded_by_bytes(monkeypatch):
     monkeypatch.setattr(fitting.Buffers, "__init__", spy)
     classifier(max_iter=1).fit(chunks.of(PARTS))
     assert found == {"buffer": 3}
+    monkeypatch.setattr(fitting, "ROOM", 1000)
+    classifier(max_iter=1).fit(chunks.of(PARTS))
+    assert found == {"buffer": 1}

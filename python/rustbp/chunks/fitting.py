@@ -20,8 +20,10 @@ from rustbp._warn import warn
 from rustbp.partitions.fitting import Engine, Partitions, run, scans_of
 from rustbp.partitions.planning import Plan, column, mean_skew, named, parts
 
-BUFFER = 128 << 20
-"""Bytes of the rows that are mixed with each other, where nobody says how many chunks."""
+ROOM = 256 << 20
+"""Bytes of rows in memory at a time, where nobody says how many chunks are mixed with each other."""
+BESIDE = 3
+"""Chunks beside two buffers: one on its way from a file, as that has it, as an array and encoded."""
 SORTED = 0.25
 """How different chunks may be before a fit warns."""
 
@@ -167,7 +169,10 @@ def _buffer(chunks: Any, scans: Sequence[dict[str, Any]]) -> int:
     if buffer is not None:
         return int(buffer)
     bytes_of = [found["bytes"] for found in scans if found["rows"]]
-    return max(1, int(BUFFER // max(np.mean(bytes_of), 1))) if bytes_of else 1
+    if not bytes_of:
+        return 1
+    # That which is trained on, and the next.
+    return max(1, int((ROOM / max(np.mean(bytes_of), 1) - BESIDE) // 2))
 
 
 class Buffers:

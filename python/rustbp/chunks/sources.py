@@ -23,8 +23,9 @@ class Chunks:
 
     buffer : int, default=None
         How many chunks are mixed with each other: in each epoch they are read in a new order, and the rows of `buffer`
-        chunks at a time are shuffled. Memory has those, and the next ones, which are being read. None: as many as take
-        up 128 MiB, converted. If it takes up all chunks, `fit` does exactly what it does with their rows in one array.
+        chunks at a time are shuffled. Memory has those, and the next ones, which are being read. None: as many as have
+        room twice in 256 MiB, converted, beside three chunks: 2 of 32 MiB, 126 of 1 MiB. If it takes up all chunks,
+        `fit` does exactly what it does with their rows in one array.
 
     feature_names : sequence of str, default=None
         The columns of X, where chunks are arrays.
