@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Chunk = tuple[Any, ...]
 """X and y, or X, y and sample_weight."""
 Path = str | os.PathLike[str]
+CACHED = 1 << 20
+"""Bytes of rows that a cache holds."""
 
 
 class Chunks:
@@ -394,9 +396,14 @@ class _Arrow:
         else:
             table = self._piece.select(wanted)
         X = np.empty((table.num_rows, len(self._names)), self._dtype)
-        for i, name in enumerate(self._names):
-            # A null becomes NaN, which fit refuses.
-            X[:, i] = table.column(name).to_numpy()
+        # A null becomes NaN, which fit refuses.
+        values = [table.column(name).to_numpy() for name in self._names]
+        # Some rows at a time, which the caches hold: each row is written to once for every column.
+        at_once = max(1, CACHED // max(1, X[:1].nbytes))
+        for first in range(0, len(X), at_once):
+            rows = slice(first, first + at_once)
+            for to, column in zip(X[rows].T, values, strict=True):
+                to[:] = column[rows]
         y = np.column_stack([_values(table.column(name)) for name in self._targets])
         chunk = (X, y[:, 0] if self._vector else y)
         return (*chunk, *(_values(table.column(name)) for name in weights))
