@@ -118,7 +118,6 @@ fn each_its_neurons<T: Real>(
     network: &Network,
     weights: Weights<'_, '_, T>,
     x: &Input<'_, T>,
-
     mut parts: Vec<Part<T>>,
     out: &mut [T],
     mut stop: impl FnMut() -> bool,
