@@ -14,6 +14,7 @@ The standard library is built anew, with the same checks. For that the toolchain
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ SCRIPTS = ("native_calls", "changed_arrays", "same_result")
 """Those whose outcome does not hang on how fast they are."""
 NOT_FOR_ADDRESS = ("guard_pages::", "math::", "masks_are_as_random_as_chance")
 """Tests with guards of their own, and those of numbers alone: minutes of arithmetic that hardly touch memory."""
+STACK = 256 << 20
 OF_THREADS = ("team::", "sharing::", "epoch::", "predict::", "objective::")
 OF_MIRI = (
     "csr::",
@@ -56,7 +58,9 @@ def cargo(command, kind):
     words += ["--target-dir", BUILD / kind]
     # Unoptimised: with checks at each access the kernels take a quarter of an hour to be optimised.
     levels = dict.fromkeys(("CARGO_PROFILE_TEST_OPT_LEVEL", "CARGO_PROFILE_DEV_OPT_LEVEL"), "0")
-    return words, {"RUSTFLAGS": f"-Zsanitizer={kind}", **levels}
+    # Where nothing is optimised a kernel's variables may be more than the 2 MiB of a thread's stack, and with these
+    # sanitizers nothing looks for its end: what lies beyond it is written to.
+    return words, {"RUSTFLAGS": f"-Zsanitizer={kind}", "RUST_MIN_STACK": str(STACK), **levels}
 
 
 def address():
@@ -89,10 +93,13 @@ def run(script):
     runtime = subprocess.run(name, check=True, capture_output=True, text=True).stdout.strip()
     environment = {
         "LD_PRELOAD": runtime,
+        "RUST_MIN_STACK": str(STACK),
         # What Python keeps to its end is no leak of the core's.
         "ASAN_OPTIONS": f"detect_leaks=0:{MEMORY}",
         "PYTHONPATH": str(package.parent),
     }
+    # Of the main thread, and of those that Python starts.
+    resource.setrlimit(resource.RLIMIT_STACK, (STACK, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     return subprocess.run(
         [sys.executable, script, "--quick"], env=os.environ | environment
     ).returncode
