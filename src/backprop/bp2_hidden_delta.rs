@@ -2,10 +2,11 @@
 
 use crate::linalg::dense::{self, Epilogue, Layer, Scratch};
 use crate::linalg::kernels::{Isa, Real, Vector};
-use crate::linalg::memory::panels::Panels;
+use crate::linalg::memory::panels::{Panels, PanelsMut};
 use crate::network::Activation;
 
 /// Where σ'(z^l) comes from.
+#[derive(Clone, Copy)]
 pub enum SigmaPrime<'a, T> {
     /// It follows from a^l = σ(z^l).
     Of(Activation, &'a Panels<T>),
@@ -15,14 +16,14 @@ pub enum SigmaPrime<'a, T> {
     One,
 }
 
-/// BP2: δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l).
+/// BP2: δ^l = ((w^(l+1))ᵀ δ^(l+1)) ⊙ σ'(z^l), for the neurons that `delta` has.
 pub fn hidden_delta<T: Real>(
     isa: Isa,
     sigma_prime: SigmaPrime<'_, T>,
     next_layer: Layer<'_, T>,
     next_delta: &Panels<T>,
     scratch: &mut Scratch<T>,
-    delta: &mut Panels<T>,
+    delta: PanelsMut<'_, T>,
 ) {
     dense::transposed(isa, next_delta, next_layer, scratch, delta, sigma_prime);
 }

@@ -7,7 +7,7 @@ use crate::backprop::workspace::Workspace;
 use crate::data::{Input, Rows, gather, gather_entries};
 use crate::linalg::dense::{self, Epilogue, Layer, Scratch};
 use crate::linalg::kernels::{Isa, Real, Vector, denormals, dispatch};
-use crate::linalg::memory::panels::Panels;
+use crate::linalg::memory::panels::{Panels, PanelsMut};
 use crate::linalg::zeros::{columns, sparse};
 use crate::network::{Activation, Network, Output};
 
@@ -16,7 +16,7 @@ pub struct ApplySigma<'a, T> {
     /// None leaves z as it is, for an activation that looks at whole rows.
     sigma: Option<Activation>,
     /// Where σ'(z) is kept.
-    derivative: Option<&'a mut Panels<T>>,
+    derivative: Option<PanelsMut<'a, T>>,
     mask: Option<Mask>,
 }
 
@@ -89,6 +89,11 @@ pub fn forward_from<T: Real>(
     for l in first..=network.depth() {
         activations(l, network, network.layer(parameters, l), isa, masks, workspace);
     }
+    finish_outputs(network, isa, workspace);
+}
+
+/// a^L of outputs that depend on each other: the softmax.
+pub fn finish_outputs<T: Real>(network: &Network, isa: Isa, workspace: &mut Workspace<T>) {
     if network.output == Output::Softmax {
         let Workspace { a, lanes, delta, .. } = workspace;
         // Training goes on with these numbers; of a prediction they are the end, which the smallest belong to.
@@ -106,17 +111,59 @@ pub fn activations<T: Real>(
     masks: Masks,
     workspace: &mut Workspace<T>,
 ) {
-    let Workspace { a, derivative, zeros, scratch, .. } = &mut *workspace;
-    let sigma = ApplySigma {
-        sigma: network.sigma(l),
-        derivative: derivative.get_mut(l - 1).and_then(Option::as_mut),
-        mask: masks.of_layer(l, network.dropout(l)),
-    };
-    let (before, after) = a.split_at_mut(l);
-    let before = Inputs::of(&before[l - 1], &zeros[l - 1]);
-    weighted_input(isa, layer, before, scratch, &mut after[0], sigma);
-    if let Some(zeros) = zeros.get_mut(l) {
-        zeros.find(isa, &after[0]);
+    let (neurons, scratch) = Neurons::all(l, network, layer, masks, workspace);
+    neurons.forward(isa, scratch);
+    find_zeros(l, isa, workspace);
+}
+
+/// The zeros of a^l, as far as the next layer's products leave them out.
+pub fn find_zeros<T: Real>(l: usize, isa: Isa, workspace: &mut Workspace<T>) {
+    if let Some(zeros) = workspace.zeros.get_mut(l) {
+        zeros.find(isa, &workspace.a[l]);
+    }
+}
+
+/// Neurons of layer l, in whole panels: those that one thread goes forward with.
+pub struct Neurons<'a, T> {
+    layer: Layer<'a, T>,
+    a: &'a Panels<T>,
+    zeros: &'a Zeros<T>,
+    out: PanelsMut<'a, T>,
+    sigma: ApplySigma<'a, T>,
+}
+
+impl<'a, T: Real> Neurons<'a, T> {
+    /// All that `layer` has, and room for their products.
+    pub fn all(
+        l: usize,
+        network: &Network,
+        layer: Layer<'a, T>,
+        masks: Masks,
+        workspace: &'a mut Workspace<T>,
+    ) -> (Self, &'a mut Scratch<T>) {
+        let Workspace { a, derivative, zeros, scratch, .. } = workspace;
+        let sigma = ApplySigma {
+            sigma: network.sigma(l),
+            derivative: derivative.get_mut(l - 1).and_then(Option::as_mut).map(Panels::as_mut),
+            mask: masks.of_layer(l, network.dropout(l)),
+        };
+        let (before, after) = a.split_at_mut(l);
+        let (a, zeros, out) = (&before[l - 1], &zeros[l - 1], after[0].as_mut());
+        (Self { layer, a, zeros, out, sigma }, scratch)
+    }
+
+    /// Those before panel `end`, which are taken away from these.
+    pub fn split_off_to(&mut self, end: usize) -> Self {
+        let out = self.out.split_off_to(end);
+        let derivative = self.sigma.derivative.as_mut().map(|panels| panels.split_off_to(end));
+        let sigma = ApplySigma { derivative, ..self.sigma };
+        Self { layer: self.layer.of_panels(out.panels()), out, sigma, ..*self }
+    }
+
+    /// z and a.
+    pub fn forward(self, isa: Isa, scratch: &mut Scratch<T>) {
+        let a = Inputs::of(self.a, self.zeros);
+        weighted_input(isa, self.layer, a, scratch, self.out, self.sigma);
     }
 }
 
@@ -126,7 +173,7 @@ fn weighted_input<T: Real>(
     layer: Layer<'_, T>,
     a: Inputs<'_, T>,
     scratch: &mut Scratch<T>,
-    z: &mut Panels<T>,
+    z: PanelsMut<'_, T>,
     sigma: ApplySigma<'_, T>,
 ) {
     match a {
@@ -150,7 +197,7 @@ impl<T: Real> Workspace<T> {
         let layer = network.layer(parameters, l);
         let mut z = Panels::zeros(a[l].rows(), layer.fan_out)?;
         let a = Inputs::of(&a[l - 1], &zeros[l - 1]);
-        weighted_input(isa, layer, a, scratch, &mut z, ApplySigma::NOTHING);
+        weighted_input(isa, layer, a, scratch, z.as_mut(), ApplySigma::NOTHING);
         Some(z)
     }
 }

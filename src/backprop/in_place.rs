@@ -72,7 +72,7 @@ pub fn activations_in_place<T: Real>(
     if has_contiguous_rows(coefs) {
         let (before, after) = a.split_at_mut(l);
         let (a, z, sigma) = (&before[l - 1], &mut after[0], ApplySigma::of_layer(network, l));
-        return affine_in_place(isa, a, coefs, intercepts, panels, z, sigma);
+        return affine_in_place(isa, a, coefs, intercepts, panels, z.as_mut(), sigma);
     }
     let at_once = panels_at_once::<T>(fan_in);
     for first in panels.clone().step_by(at_once) {

@@ -19,7 +19,7 @@ mod softmax;
 mod sparsity;
 mod workspace;
 
-pub use backward::{backward, hidden_deltas, input_delta};
+pub use backward::{Errors, backward, hidden_deltas, input_delta, ready_for_gradients};
 pub use bp1_output_delta::{output_delta, unit_delta};
 pub use bp2_hidden_delta::hidden_delta;
 pub use bp3_bias_gradient::bias_gradient;
@@ -27,7 +27,9 @@ pub use bp4_weight_gradient::weight_gradient;
 pub use dropout::Masks;
 #[cfg(test)]
 pub use forward::nothing;
-pub use forward::{activations, forward, forward_from, take_in};
+pub use forward::{
+    Neurons, activations, find_zeros, finish_outputs, forward, forward_from, take_in,
+};
 pub use in_place::{Weights, activations_in_place, add_multiple, rows_packed_at_once};
 pub use sparsity::layouts;
 pub use workspace::Workspace;

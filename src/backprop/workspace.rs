@@ -54,17 +54,10 @@ impl<T: Real> Workspace<T> {
                 false => Some(None),
             });
             let delta = network.sizes()[1..].iter().map(|&n| Panels::zeros(rows, n));
-            let dense = workspace.a.iter().filter(|a| a.rows() > 0);
-            let widest_input = dense.map(Panels::cols).max()?;
-            let widest = network.sizes()[1..].iter().copied().max()?;
-            Some((
-                derivative.collect::<Option<Vec<_>>>()?,
-                delta.collect::<Option<Vec<_>>>()?,
-                Scratch::new(isa, rows, widest_input, widest)?,
-            ))
+            Some((derivative.collect::<Option<Vec<_>>>()?, delta.collect::<Option<Vec<_>>>()?))
         };
-        (workspace.derivative, workspace.delta, workspace.scratch) =
-            allocate().ok_or(Self::MEMORY)?;
+        (workspace.derivative, workspace.delta) = allocate().ok_or(Self::MEMORY)?;
+        workspace.scratch = workspace.more_scratch(network, rows, isa)?;
         if isa.multiplies_bfloat16() {
             let inputs = &workspace.a[..network.depth()];
             workspace.kept_a = Kept::with_room_for(inputs).ok_or(Self::MEMORY)?;
@@ -77,6 +70,19 @@ impl<T: Real> Workspace<T> {
         }
         workspace.cost = vector_of(0.0, rows, "a batch")?;
         Ok(workspace)
+    }
+
+    /// Room for products of its `rows` rows in both directions.
+    pub fn more_scratch(
+        &self,
+        network: &Network,
+        rows: usize,
+        isa: Isa,
+    ) -> Result<Scratch<T>, Error> {
+        let dense = self.a.iter().filter(|a| a.rows() > 0);
+        let widest_input = dense.map(Panels::cols).max().unwrap_or(0);
+        let widest = network.sizes()[1..].iter().copied().max().unwrap_or(0);
+        Scratch::new(isa, rows, widest_input, widest).ok_or(Self::MEMORY)
     }
 
     /// Room for `rows` rows of `x` in the forward direction.

@@ -225,7 +225,9 @@ mod tests {
             };
             let model = of(Isa::Bfloat16Model);
             assert!(model.is_finite());
-            for isa in Isa::bfloat16().into_iter().filter(|_| is_exact()) {
+            // Tiles have another order of sums.
+            let in_pairs = |isa: &Isa| is_exact() && isa.rows_together() == 2;
+            for isa in Isa::all_bfloat16().filter(in_pairs) {
                 assert_eq!(of(isa).parameters(), model.parameters(), "{hidden:?}");
             }
         }

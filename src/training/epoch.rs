@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use crate::backprop::layouts;
-use crate::data::Data;
+use crate::data::{Data, Layout};
 use crate::error::Error;
 use crate::linalg::kernels::Real;
 use crate::linalg::memory::panels::Aligned;
@@ -19,6 +19,7 @@ use crate::training::pass::Pass;
 use crate::training::sharing::by_neurons;
 use crate::training::sharing::by_rows::{self, Batch};
 use crate::training::sharing::halves::{self, HALVES, half, is_in_halves};
+use crate::training::sharing::split::Split;
 use crate::training::sharing::work::{rows_at_once, useful_threads};
 use crate::training::trainer::{Epoch, Trainer};
 
@@ -52,7 +53,7 @@ impl<T: Real> Trainer<T> {
         let at_once = if in_halves { half(batch_size) } else { at_once };
         let useful = threads;
         let threads = self.pace.threads(useful);
-        if useful > 1 && threads != self.workspaces.each.len().max(1) {
+        if useful > 1 && threads != self.workspaces.split.threads().max(1) {
             std::mem::swap(&mut self.workspaces, &mut self.other_workspaces);
         }
         let start = Instant::now();
@@ -63,7 +64,11 @@ impl<T: Real> Trainer<T> {
             let (network, threads) = (&self.network, team.threads());
             let half_each = in_halves && threads == HALVES;
             let room = if half_each { HALVES * at_once } else { at_once };
-            self.workspaces.prepare(network, &data.x, room, threads, &layouts, self.isa)?;
+            let split = match half_each {
+                true => Split::by_rows(HALVES),
+                false => self.split(&layouts, at_once, threads),
+            };
+            self.workspaces.prepare(network, &data.x, room, split, &layouts, self.isa)?;
             self.start_sums(match half_each {
                 true => HALVES,
                 false => usize::from(at_once < batch_size || self.max_grad_norm.is_some()),
@@ -94,6 +99,15 @@ impl<T: Real> Trainer<T> {
             self.pace.observe(threads, useful, all.len(), start.elapsed() - setting_up);
         }
         Ok(end)
+    }
+
+    /// How so many threads share out forward and backward of so many rows.
+    fn split(&self, layouts: &[Layout], rows: usize, threads: usize) -> Split {
+        #[cfg(test)]
+        if let Some(split) = self.split_to_test {
+            return split;
+        }
+        Split::of(&self.network, layouts, rows, self.isa.rows_together(), threads)
     }
 
     /// One mini-batch, and the one after it: its loss before the update, or None when asked to stop.
@@ -132,7 +146,8 @@ mod tests {
     use ndarray::{Array1, Array2};
 
     use super::*;
-    use crate::data::{Input, Layout, Targets};
+    use crate::data::{Input, Targets};
+    use crate::linalg::kernels::Isa;
     use crate::linalg::zeros::csr::{Csr, Indices};
     use crate::network::{Activation, Network, Output};
     use crate::training::optimizer::Optimizer;
@@ -244,6 +259,40 @@ mod tests {
                 for speeds in [&[1.0, 1.0][..], &[1.0, 9.0], &[9.0, 1.0], &[1.0, 0.8, 7.0]] {
                     let shared = train(sizes, batch, speeds, zeros);
                     assert!(alone == shared, "{sizes:?} {speeds:?}: {} {}", alone.1, shared.1);
+                }
+            }
+        }
+    }
+
+    /// Parameters and loss after an epoch with dropout, in batches of 203, 203 and 194 rows.
+    fn train_in_grid(
+        hidden: Activation,
+        zeros: usize,
+        split: Split,
+        isa: Isa,
+    ) -> (Vec<f32>, String) {
+        let sizes = [300, 600, 200, 37];
+        let (x, y) = data(sizes[0], sizes[3], zeros);
+        let mut trainer = trainer(&sizes, hidden, ADAM, 0.1);
+        trainer.set_isa(isa);
+        trainer.set_dropout(vec![0.1, 0.2]).unwrap();
+        trainer.split_to_test = Some(split);
+        let data = Data { x: Input::Dense(x.view()), y: Targets::Classes(y.view()), weights: None };
+        let loss = trainer.epoch(&data, batches(203), split.threads(), || false);
+        assert!(trainer.workspaces.split == split, "{split:?}");
+        (trainer.parameters().to_vec(), format!("{loss:?}"))
+    }
+
+    /// Of all layouts (dense, bits, lists, hidden layers with many zeros) and of layers that keep σ'.
+    #[test]
+    fn grids_give_what_one_thread_gives() {
+        let (relu, gelu, tanh) = (Activation::Relu, Activation::Gelu, Activation::Tanh);
+        for isa in [Isa::best()].into_iter().chain(Isa::bfloat16()) {
+            for (hidden, zeros) in [(tanh, 0), (relu, 0), (gelu, 0), (relu, 6), (relu, 9)] {
+                let alone = train_in_grid(hidden, zeros, Split::by_rows(1), isa);
+                for (rows, neurons) in [(1, 2), (2, 2), (1, 5), (3, 5), (2, 8)] {
+                    let found = train_in_grid(hidden, zeros, Split { rows, neurons }, isa);
+                    assert!(found == alone, "{hidden:?} {zeros} {rows} {neurons} {isa:?}");
                 }
             }
         }

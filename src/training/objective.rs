@@ -12,6 +12,7 @@ use crate::training::gradient_step::{Share, Then};
 use crate::training::loss::{Loss, Squares};
 use crate::training::pass::Pass;
 use crate::training::sharing::by_rows::{self, Batch};
+use crate::training::sharing::split::Split;
 use crate::training::sharing::work::{
     rows_at_once, threads_to_start, useful_threads, worth_starting,
 };
@@ -97,7 +98,8 @@ impl<T: Real> Objective<T> {
         let cost = team::with(threads, |team| {
             // As many as there are, which is fewer where the system refused some.
             let (network, threads) = (&self.network, team.threads());
-            self.workspaces.prepare(network, &data.x, at_once, threads, &layouts, self.isa)?;
+            let split = Split::of(network, &layouts, at_once, self.isa.rows_together(), threads);
+            self.workspaces.prepare(network, &data.x, at_once, split, &layouts, self.isa)?;
             let parameters = &mut Share {
                 gradient: self.gradient.as_mut_slice(),
                 ..Share::of_all(network, self.parameters.as_mut_slice())

@@ -12,6 +12,8 @@ use crate::network::{Cost, Network};
 use crate::training::loss::{Loss, Squares};
 use crate::training::optimizer::{MAX_SLOTS, Optimizer, Update};
 use crate::training::sharing::autotune::Pace;
+#[cfg(test)]
+use crate::training::sharing::split::Split;
 use crate::training::sharing::workspaces::Workspaces;
 
 /// Updates that the state of an earlier trainer may have seen: the whole numbers that f64 tells apart.
@@ -53,6 +55,8 @@ pub struct Trainer<T> {
     pub(super) workspaces: Workspaces<T>,
     /// Those for the other one of one thread and all, where both are in use.
     pub(super) other_workspaces: Workspaces<T>,
+    #[cfg(test)]
+    pub(super) split_to_test: Option<Split>,
     pub(super) pace: Pace,
     /// Sums over a batch that is taken in several goes, or over both halves of one, one after the other.
     pub(super) gradient: Aligned<T>,
@@ -100,6 +104,8 @@ impl<T: Real> Trainer<T> {
             isa: Isa::best(),
             workspaces: Workspaces::none(),
             other_workspaces: Workspaces::none(),
+            #[cfg(test)]
+            split_to_test: None,
             pace: Pace::default(),
         })
     }

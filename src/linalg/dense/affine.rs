@@ -7,13 +7,13 @@ use crate::linalg::dense::rows_times_panels::rows_times_panels;
 use crate::linalg::dense::scratch::Scratch;
 use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Vector, dispatch};
-use crate::linalg::memory::panels::{Panels, WIDTH};
+use crate::linalg::memory::panels::{Panels, PanelsMut, WIDTH};
 
 struct Affine<'a, T, E> {
     a: &'a Panels<T>,
     layer: Layer<'a, T>,
     scratch: &'a mut Scratch<T>,
-    out: &'a mut Panels<T>,
+    out: PanelsMut<'a, T>,
     epilogue: E,
 }
 
@@ -71,9 +71,10 @@ pub fn affine<T: Real>(
     a: &Panels<T>,
     layer: Layer<'_, T>,
     scratch: &mut Scratch<T>,
-    out: &mut Panels<T>,
+    out: PanelsMut<'_, T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(a.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == a.rows());
+    debug_assert!(layer.panels().end <= out.panels().end);
     dispatch(isa, Affine { a, layer, scratch, out, epilogue });
 }

@@ -22,11 +22,14 @@
 //! stays in the L1 or L2 cache for all rows of the batch (a 1/m of the work), a and δ are converted once for each product
 //! (1/n, 1/k), those along rows by the thread that has computed them.
 //!
+//! Where the processor has AMX, the three products are of its [tiles](crate::linalg::kernels::amx), of the same pairs: it is
+//! only that aᵀ δ takes a in blocks of 16 rows of pairs, each transposed.
+//!
 //! Rounding is to nearest, ties to even; numbers beyond the largest bfloat16 number (3.39e38) become infinite, which ends,
 //! as any overflow does, in parameters that are not finite; denormal numbers count as zero.
 
 use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
-use crate::linalg::memory::panels::Panels;
+use crate::linalg::memory::panels::{Panels, WIDTH};
 
 /// Matrices with their rows in pairs, kept for the products that sum over the rows.
 #[derive(Default)]
@@ -35,15 +38,15 @@ pub struct Kept(Vec<Panels<Pair>>);
 impl Kept {
     /// Room for these matrices, or None where memory is refused.
     pub fn with_room_for<T: Real>(matrices: &[Panels<T>]) -> Option<Self> {
-        let room = |m: &Panels<T>| Panels::zeros(m.rows().div_ceil(2), m.cols());
+        let room = |m: &Panels<T>| Panels::zeros(whole_blocks(m.rows()), m.cols());
         Some(Self(matrices.iter().map(room).collect::<Option<_>>()?))
     }
 
-    /// Take over as many of these matrices as there is room for.
-    pub fn keep<T: Real>(&mut self, isa: Isa, matrices: &[Panels<T>]) {
+    /// Take over as many of these matrices as there is room for, which are the right ones of a product or the left ones.
+    pub fn keep<T: Real>(&mut self, isa: Isa, matrices: &[Panels<T>], are_left: bool) {
         for (pairs, matrix) in self.0.iter_mut().zip(matrices) {
-            pairs.set_rows(matrix.rows().div_ceil(2));
-            dispatch(isa, Keep { matrix, pairs });
+            pairs.set_rows(whole_blocks(matrix.rows()));
+            dispatch(isa, Keep { matrix, pairs, is_left: are_left });
         }
     }
 
@@ -53,9 +56,15 @@ impl Kept {
     }
 }
 
+/// Pairs of so many rows, filled up to blocks.
+fn whole_blocks(rows: usize) -> usize {
+    rows.div_ceil(2).next_multiple_of(WIDTH)
+}
+
 struct Keep<'a, T> {
     matrix: &'a Panels<T>,
     pairs: &'a mut Panels<Pair>,
+    is_left: bool,
 }
 
 impl<T: Real> Kernel<T> for Keep<'_, T> {
@@ -64,7 +73,12 @@ impl<T: Real> Kernel<T> for Keep<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
         for panel in 0..self.matrix.panel_count() {
-            V::Operands::rows(self.matrix.panel(panel), self.pairs.panel_mut(panel));
+            let pairs = self.pairs.panel_mut(panel);
+            V::Operands::rows(self.matrix.panel(panel), pairs);
+            pairs[self.matrix.rows().div_ceil(2) * WIDTH..].fill(Pair::ZERO);
+            if self.is_left {
+                V::Operands::left_tiles(pairs);
+            }
         }
     }
 }
@@ -76,7 +90,7 @@ mod tests {
     use crate::linalg::dense::tile::Size;
     use crate::linalg::dense::{Layer, Scratch, affine, outer, transposed};
     use crate::linalg::kernels::bfloat16_model::{self as model, rounded};
-    use crate::linalg::memory::panels::{View, WIDTH, panel_cols, panel_count};
+    use crate::linalg::memory::panels::{panel_cols, panel_count};
 
     /// A fixed sequence of bits (SplitMix64).
     struct Bits(u64);
@@ -204,8 +218,10 @@ mod tests {
     }
 
     struct OuterBlock<'a> {
-        a: &'a [f32],
-        delta: &'a [f32],
+        a: &'a Panels<f32>,
+        delta: &'a Panels<f32>,
+        input_panel: usize,
+        panel: usize,
         inputs: usize,
         cols: usize,
         gradient: &'a mut [f32],
@@ -214,21 +230,22 @@ mod tests {
         type Output = ();
         #[inline(always)]
         fn run<V: Vector<Scalar = f32>>(self) {
-            let mut pairs =
-                [vec![Pair::default(); self.a.len()], vec![Pair::default(); self.a.len()]];
-            let [for_a, for_delta] = &mut pairs;
-            let view = |data| View { data, stride: 0 };
-            let rows = self.a.len() / WIDTH;
-            let a = V::Operands::panels(view(self.a), 1, rows, for_a);
-            let delta = V::Operands::panels(view(self.delta), 1, rows, for_delta);
+            let rows = self.a.rows();
+            let [mut for_a, mut for_delta] =
+                [self.a, self.delta].map(|m| Panels::zeros(whole_blocks(rows), m.cols()).unwrap());
+            Keep { matrix: self.a, pairs: &mut for_a, is_left: true }.run::<V>();
+            Keep { matrix: self.delta, pairs: &mut for_delta, is_left: false }.run::<V>();
+            let a = V::Operands::kept(self.a, Some(&for_a), self.input_panel);
+            let delta = V::Operands::kept(self.delta, Some(&for_delta), self.panel);
             let steps = rows.div_ceil(2);
             let size = Size { rows: self.inputs, depth: steps, cols: self.cols };
             outer::<V>(a, delta, size, true, self.gradient);
         }
     }
 
-    /// start + Σ a b over the terms in order, by pairs, as the model rounds.
+    /// start + Σ a b over the terms in order, by pairs or by tiles, as the model rounds.
     fn expected(
+        isa: Isa,
         start: f32,
         terms: usize,
         a: impl Fn(usize) -> f32,
@@ -238,7 +255,21 @@ mod tests {
             let second = if i + 1 < terms { rounded(of(i + 1)) } else { 0 };
             Pair(u32::from(rounded(of(i))) | u32::from(second) << 16)
         };
-        (0..terms).step_by(2).fold(start, |sum, i| model::dot(pair(&a, i), pair(&b, i), sum))
+        if isa.rows_together() == 2 {
+            return (0..terms)
+                .step_by(2)
+                .fold(start, |sum, i| model::dot(pair(&a, i), pair(&b, i), sum));
+        }
+        (0..terms).step_by(32).fold(start, |sum, first| {
+            let (mut even, mut odd) = (0.0, 0.0);
+            for i in (first..terms.min(first + 32)).step_by(2) {
+                let (a, b) = (pair(&a, i), pair(&b, i));
+                let half = |pair: Pair, shift: u32| model::number((pair.0 >> shift) as u16);
+                even = half(a, 0).mul_add(half(b, 0), even);
+                odd = half(a, 16).mul_add(half(b, 16), odd);
+            }
+            sum + (even + odd)
+        })
     }
 
     fn same(isa: Isa, got: f32, expected: f32) -> bool {
@@ -279,16 +310,17 @@ mod tests {
                 let layer = Layer { fan_in: k, fan_out: n, first: 0, data: &data };
                 let mut scratch = Scratch::new(isa, m, k, n).unwrap();
                 let mut z = Panels::zeros(m, n).unwrap();
-                affine(isa, &a, layer, &mut scratch, &mut z, nothing());
+                affine(isa, &a, layer, &mut scratch, z.as_mut(), nothing());
                 let mut back = Panels::zeros(m, k).unwrap();
-                transposed(isa, &delta, layer, &mut scratch, &mut back, nothing());
+                transposed(isa, &delta, layer, &mut scratch, back.as_mut(), nothing());
                 for i in 0..m {
                     for j in 0..n {
-                        let sum = expected(data[at(k, j)], k, |p| a.get(i, p), |p| data[at(p, j)]);
+                        let sum =
+                            expected(isa, data[at(k, j)], k, |p| a.get(i, p), |p| data[at(p, j)]);
                         assert!(same(isa, z.get(i, j), sum), "a w + b at {i}, {j}: {case}");
                     }
                     for p in 0..k {
-                        let sum = expected(0.0, n, |j| delta.get(i, j), |j| data[at(p, j)]);
+                        let sum = expected(isa, 0.0, n, |j| delta.get(i, j), |j| data[at(p, j)]);
                         assert!(same(isa, back.get(i, p), sum), "delta w^T at {i}, {p}: {case}");
                     }
                 }
@@ -297,8 +329,10 @@ mod tests {
                 {
                     let mut gradient = [0.5; WIDTH * WIDTH];
                     let block = OuterBlock {
-                        a: a.panel(inputs),
-                        delta: delta.panel(panel),
+                        a: &a,
+                        delta: &delta,
+                        input_panel: inputs,
+                        panel,
                         inputs: panel_cols(k, inputs),
                         cols: panel_cols(n, panel),
                         gradient: &mut gradient,
@@ -308,8 +342,13 @@ mod tests {
                     for p in 0..rows {
                         for j in 0..cols {
                             let (input, output) = (inputs * WIDTH + p, panel * WIDTH + j);
-                            let sum =
-                                expected(0.5, m, |i| a.get(i, input), |i| delta.get(i, output));
+                            let sum = expected(
+                                isa,
+                                0.5,
+                                m,
+                                |i| a.get(i, input),
+                                |i| delta.get(i, output),
+                            );
                             let got = gradient[p * WIDTH + j];
                             assert!(same(isa, got, sum), "a^T delta at {input}, {output}: {case}");
                         }
@@ -332,7 +371,7 @@ mod tests {
             let layer = Layer { fan_in: 3, fan_out: 1, first: 0, data: &data };
             let mut scratch = Scratch::new(isa, 2, 3, 1).unwrap();
             let mut z = Panels::zeros(2, 1).unwrap();
-            affine(isa, &a, layer, &mut scratch, &mut z, nothing());
+            affine(isa, &a, layer, &mut scratch, z.as_mut(), nothing());
             assert_eq!((z.get(0, 0), z.get(1, 0)), (8.0, 8.0));
         }
     }

@@ -12,7 +12,7 @@ use crate::linalg::dense::blocks::{columns_of_few, inputs_of_few, parts};
 use crate::linalg::dense::layer::Epilogue;
 use crate::linalg::dense::tile::column;
 use crate::linalg::kernels::{Isa, Kernel, Real, Vector, dispatch};
-use crate::linalg::memory::panels::{Panels, View, WIDTH, panel_cols};
+use crate::linalg::memory::panels::{Panels, PanelsMut, View, WIDTH, panel_cols};
 use crate::linalg::memory::prefetch::prefetch_l2;
 
 /// Registers that a block of w is wide.
@@ -35,7 +35,7 @@ pub fn affine_in_place<T: Real>(
     w: ArrayView2<'_, T>,
     b: ArrayView1<'_, T>,
     panels: Range<usize>,
-    out: &mut Panels<T>,
+    out: PanelsMut<'_, T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(a.cols() == w.nrows() && out.cols() == w.ncols() && out.rows() == a.rows());
@@ -47,7 +47,7 @@ struct AffineInPlace<'a, 'b, T, E> {
     w: ArrayView2<'b, T>,
     b: ArrayView1<'b, T>,
     panels: Range<usize>,
-    out: &'a mut Panels<T>,
+    out: PanelsMut<'a, T>,
     epilogue: E,
 }
 
@@ -56,7 +56,7 @@ impl<T: Real, E: Epilogue<T>> Kernel<T> for AffineInPlace<'_, '_, T, E> {
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(self) {
-        let AffineInPlace { a, w, b, panels, out, mut epilogue } = self;
+        let AffineInPlace { a, w, b, panels, mut out, mut epilogue } = self;
         for panel in panels.clone() {
             let b = b.slice(s![panel * WIDTH..panel * WIDTH + panel_cols(b.len(), panel)]);
             for z in out.panel_mut(panel).chunks_exact_mut(WIDTH) {

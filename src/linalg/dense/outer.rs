@@ -3,6 +3,8 @@
 
 use crate::linalg::dense::blocks::{self, parts};
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
+#[cfg(target_arch = "x86_64")]
+use crate::linalg::kernels::amx::Product;
 use crate::linalg::kernels::{Lane, Operands, Scalar, Vector};
 use crate::linalg::memory::panels::{BLOCK, View, WIDTH};
 
@@ -64,7 +66,7 @@ const TRANSPOSING: usize = 256;
 /// what `gradient` holds.
 ///
 /// `a` and `delta` are the same rows (or pairs of rows), as many as `size` has depth; `gradient` gets a block for each panel of
-/// `delta`, the rows of `size`, one for each input, of WIDTH numbers, of which its columns are computed. To be used inside a
+/// `delta`, the rows of `size`, one for each input (16, where products are of tiles), of WIDTH numbers, of which its columns are computed. To be used inside a
 /// [`Kernel`](crate::linalg::kernels::Kernel): the update follows in the same one, while the blocks are in the L1 cache.
 #[inline(always)]
 pub fn outer<V: Vector>(
@@ -82,6 +84,24 @@ pub fn outer<V: Vector>(
     if rows == 0 && !resume {
         // No part of them is there for a tile to begin with.
         return gradient.fill(V::Scalar::ZERO);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if const { V::Operands::IN_TILES } {
+        let blocks = rows.next_multiple_of(WIDTH);
+        assert!(a.has(1, blocks) && delta.has(panels, blocks) && gradient.len() >= panels * BLOCK);
+        let gradient: *mut f32 = gradient.as_mut_ptr().cast();
+        let product = Product {
+            left: (a.data.as_ptr().cast(), BLOCK),
+            right: (delta.data.as_ptr().cast(), delta.stride),
+            steps: blocks,
+            rows: WIDTH,
+            panels,
+            start: resume.then_some((gradient.cast_const(), WIDTH, BLOCK)),
+            out: (gradient, BLOCK),
+        };
+        // SAFETY: numbers are f32 and lanes pairs where products are of tiles, which the kernel has configured; what is read
+        // and written is there, as asserted.
+        return unsafe { product.run(|| ()) };
     }
     // Few outputs would leave much of a register idle: then it is the inputs that are in registers.
     let is_narrow = gradient.len() >= BLOCK && is_narrow(cols, rows);

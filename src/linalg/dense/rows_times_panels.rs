@@ -2,6 +2,8 @@
 
 use crate::linalg::dense::next::Next;
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
+#[cfg(target_arch = "x86_64")]
+use crate::linalg::kernels::amx::Product;
 use crate::linalg::kernels::{Operands, Vector};
 use crate::linalg::memory::panels::{View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
@@ -43,6 +45,29 @@ pub(super) fn rows_times_panels<V: Vector, O: Operands<V::Scalar, V>>(
         Some(View { data, stride }) => (data.as_ptr(), 0, stride),
         None => (out.cast_const(), WIDTH, out_stride),
     };
+    #[cfg(target_arch = "x86_64")]
+    if const { O::IN_TILES } {
+        next.share(rows.div_ceil(Product::ROWS) * depth.div_ceil(WIDTH));
+        for row in (0..rows).step_by(Product::ROWS) {
+            let product = Product {
+                left: (left.data.as_ptr().wrapping_add(row * WIDTH).cast(), left.stride),
+                right: (right.data.as_ptr().cast(), right.stride),
+                steps: depth,
+                rows: (rows - row).min(Product::ROWS),
+                panels,
+                start: Some((
+                    start.wrapping_add(row * start_step).cast(),
+                    start_step,
+                    start_stride,
+                )),
+                out: (out.wrapping_add(row * WIDTH).cast(), out_stride),
+            };
+            // SAFETY: numbers are f32 and lanes pairs where products are of tiles, which the kernel has configured; the rows
+            // and panels are there, as asserted.
+            unsafe { product.run(|| next.ask()) };
+        }
+        return;
+    }
     // A tile has WIDTH rows at most.
     next.share(rows.div_ceil(WIDTH) * depth.div_ceil(WIDTH));
     let mut job = RowsTimesPanels::<V, O> {

@@ -81,17 +81,17 @@ fn check<T: Real>(isa: Isa, m: usize, k: usize, n: usize) {
     let a = matrix::<T>(m, k, 1);
     let mut z = Panels::zeros(m, n).unwrap();
     let mut scratch = Scratch::new(isa, m, k, n).unwrap();
-    affine(isa, &a, layer, &mut scratch, &mut z, nothing());
+    affine(isa, &a, layer, &mut scratch, z.as_mut(), nothing());
     let delta = matrix::<T>(m, n, 2);
     let mut back = Panels::zeros(m, k).unwrap();
-    transposed(isa, &delta, layer, &mut scratch, &mut back, nothing());
+    transposed(isa, &delta, layer, &mut scratch, back.as_mut(), nothing());
     let w = Array2::from_shape_fn((k, n), |(i, j)| T::of(number(i, j, 3)));
     let b = Array1::from_shape_fn(n, |j| T::of(number(k, j, 3)));
     let mut in_place = Panels::zeros(m, n).unwrap();
     let panels = panel_count(n);
     // As two threads would have it.
     for some in [0..panels / 2, panels / 2..panels] {
-        affine_in_place(isa, &a, w.view(), b.view(), some, &mut in_place, nothing());
+        affine_in_place(isa, &a, w.view(), b.view(), some, in_place.as_mut(), nothing());
     }
     for i in 0..m {
         for j in 0..n {

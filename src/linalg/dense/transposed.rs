@@ -5,6 +5,8 @@
 //! outputs. Or the errors are, and the product with them is transposed back: in wide layers the weights are many times
 //! as many numbers. Each element is the same sum in the same order both ways.
 
+use std::ops::Range;
+
 use crate::linalg::dense::blocks::{self, depth, parts};
 use crate::linalg::dense::layer::{Epilogue, Layer};
 use crate::linalg::dense::next::Next;
@@ -14,13 +16,15 @@ use crate::linalg::dense::scratch::{
 };
 use crate::linalg::dense::tile::{Size, panels_of_tile};
 use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Scalar, Vector, dispatch};
-use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH, panel_cols, panel_count};
+use crate::linalg::memory::panels::{
+    BLOCK, Panels, PanelsMut, View, WIDTH, panel_cols, panel_count,
+};
 
 struct Transposed<'a, T, E> {
     delta: &'a Panels<T>,
     layer: Layer<'a, T>,
     scratch: &'a mut Scratch<T>,
-    out: &'a mut Panels<T>,
+    out: PanelsMut<'a, T>,
     epilogue: E,
 }
 
@@ -48,7 +52,7 @@ impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
         let left = V::Operands::columns(self.delta, left).view();
         let stride = weights_len(fan_out) * WIDTH;
         let zeros = [T::ZERO; WIDTH];
-        for panels in parts(0..panel_count(fan_in), tile, 1) {
+        for panels in parts(self.out.panels(), tile, 1) {
             for (i, panel) in panels.clone().enumerate() {
                 let transposed = &mut transposed.as_mut_slice()[i * stride..(i + 1) * stride];
                 transpose_panel::<V>(self.layer, panel, transposed);
@@ -90,7 +94,10 @@ impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
         let stride = PRODUCTS_STRIDE * WIDTH;
         let zeros = [T::ZERO; WIDTH];
         let depth = depth::<V>(rows);
-        for inputs in parts(0..fan_in, blocks::inputs::<T>(rows), WIDTH) {
+        let Range { start, end } = self.out.panels();
+        for inputs in
+            parts(start * WIDTH..fan_in.min(end * WIDTH), blocks::inputs::<T>(rows), WIDTH)
+        {
             for steps in parts(0..fan_out.div_ceil(terms), depth, WIDTH) {
                 let neurons = steps.start * terms..fan_out.min(steps.end * terms);
                 let weights = self.layer.view_from(neurons.start / WIDTH).from(0, inputs.start);
@@ -138,13 +145,13 @@ impl<T: Real, E: Epilogue<T>> Transposed<'_, T, E> {
     }
 }
 
-/// δ wᵀ for every row of `delta`.
+/// δ wᵀ for every row of `delta` and the panels of inputs that `out` has.
 pub fn transposed<T: Real>(
     isa: Isa,
     delta: &Panels<T>,
     layer: Layer<'_, T>,
     scratch: &mut Scratch<T>,
-    out: &mut Panels<T>,
+    out: PanelsMut<'_, T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(

@@ -4,7 +4,7 @@
 
 use crate::linalg::kernels::operands::{Operands, Pair};
 use crate::linalg::kernels::vector::Vector;
-use crate::linalg::memory::panels::{Panels, View, WIDTH};
+use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
 
 impl Pair {
@@ -16,6 +16,8 @@ impl Pair {
 
 /// A register of [`WIDTH`] pairs, for sums in registers `V` of as many numbers.
 pub trait PairRegister<V: Vector>: Copy {
+    /// See [`Operands::IN_TILES`].
+    const IN_TILES: bool = false;
     fn broadcast(pair: Pair) -> Self;
     /// # Safety
     /// WIDTH pairs are readable at `p` (any alignment).
@@ -36,6 +38,7 @@ pub struct Pairs<P>(P);
 impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
     type Lane = Pair;
     const TERMS: usize = 2;
+    const IN_TILES: bool = P::IN_TILES;
 
     #[inline(always)]
     fn broadcast(pair: Pair) -> Self {
@@ -137,6 +140,20 @@ impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
             Self::rows(&panels.data[i * panels.stride..][..rows * WIDTH], out);
         }
         View { data: pairs, stride }
+    }
+
+    #[inline(always)]
+    fn left_tiles(pairs: &mut [Pair]) {
+        if P::IN_TILES {
+            let (blocks, _) = pairs.as_chunks_mut::<BLOCK>();
+            for block in blocks {
+                for i in 0..WIDTH {
+                    for j in 0..i {
+                        block.swap(i * WIDTH + j, j * WIDTH + i);
+                    }
+                }
+            }
+        }
     }
 
     #[inline(always)]

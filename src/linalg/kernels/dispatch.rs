@@ -8,7 +8,7 @@ use crate::linalg::kernels::portable;
 use crate::linalg::kernels::scalar::Scalar;
 use crate::linalg::kernels::vector::Vector;
 #[cfg(target_arch = "x86_64")]
-use crate::linalg::kernels::{avx2, avx512, avx512bf16};
+use crate::linalg::kernels::{amx, avx2, avx512, avx512bf16};
 
 /// An instruction set that this program has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,9 @@ pub enum Isa {
     /// [`bfloat16`](crate::linalg::dense::bfloat16).
     #[cfg(target_arch = "x86_64")]
     Bfloat16,
+    /// The same with AMX's tiles.
+    #[cfg(target_arch = "x86_64")]
+    Bfloat16Tiles,
     /// The same in plain arithmetic.
     #[cfg(test)]
     Bfloat16Model,
@@ -37,6 +40,8 @@ impl Isa {
             Isa::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Isa::Bfloat16 => "bfloat16",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16Tiles => "bfloat16 tiles",
             #[cfg(test)]
             Isa::Bfloat16Model => "bfloat16 model",
         }
@@ -60,25 +65,45 @@ impl Isa {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512bf16")
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16Tiles => Isa::Bfloat16.available() && amx::available(),
             #[cfg(test)]
             Isa::Bfloat16Model => true,
         }
     }
 
-    /// Matrix products of bfloat16 numbers, where this processor has them.
+    /// The fastest matrix products of bfloat16 numbers that this processor has.
     pub fn bfloat16() -> Option<Isa> {
-        #[cfg(target_arch = "x86_64")]
-        if Isa::Bfloat16.available() {
-            return Some(Isa::Bfloat16);
+        Isa::available_bfloat16().last()
+    }
+
+    /// All that multiply bfloat16 numbers and that this processor has, the slowest first.
+    fn available_bfloat16() -> impl Iterator<Item = Isa> {
+        [
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16Tiles,
+        ]
+        .into_iter()
+        .filter(|isa: &Isa| isa.available())
+    }
+
+    /// Rows of a batch that threads share out together: as many terms as a product takes at once, so that sums over the rows
+    /// are the same for any number of threads.
+    pub fn rows_together(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Bfloat16Tiles => 32,
+            _ => 2,
         }
-        None
     }
 
     /// Whether matrix products multiply bfloat16 numbers.
     pub fn multiplies_bfloat16(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Isa::Bfloat16 => true,
+            Isa::Bfloat16 | Isa::Bfloat16Tiles => true,
             #[cfg(test)]
             Isa::Bfloat16Model => true,
             _ => false,
@@ -101,7 +126,7 @@ impl Isa {
     /// All that multiply bfloat16 numbers on this processor, for tests.
     #[cfg(test)]
     pub fn all_bfloat16() -> impl Iterator<Item = Isa> {
-        [Isa::Bfloat16Model].into_iter().chain(Isa::bfloat16())
+        [Isa::Bfloat16Model].into_iter().chain(Isa::available_bfloat16())
     }
 
     /// The best that this processor has, or what the environment variable `RUSTBP_KERNEL` names, if it has that.
@@ -142,7 +167,7 @@ pub fn dispatch<T: Real, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
 
 macro_rules! registers {
     (
-        $number:ty: $portable:ty, $avx2:ty, $avx512:ty, $run_bfloat16:ident($bfloat16:ty), model $model:ty
+        $number:ty: $portable:ty, $avx2:ty, $avx512:ty, $run_bfloat16:ident($bfloat16:ty), $run_tiles:ident($tiles:ty), model $model:ty
     ) => {
         impl Real for $number {
             #[inline]
@@ -154,6 +179,11 @@ macro_rules! registers {
                     // SAFETY: the processor has what the function enables, as asked just here.
                     Isa::Bfloat16 if isa.available() => unsafe {
                         $run_bfloat16::<$bfloat16, K>(kernel)
+                    },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: as above.
+                    Isa::Bfloat16Tiles if isa.available() => unsafe {
+                        $run_tiles::<$tiles, K>(kernel)
                     },
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: as above.
@@ -170,11 +200,12 @@ macro_rules! registers {
 
 registers! {
     f32: portable::F32x4, avx2::F32x8, avx512::F32x16, run_bfloat16(avx512bf16::F32x16),
+    run_tiles(avx512bf16::F32x16OfTiles),
     model bfloat16_model::F32x16
 }
 // There are no matrix products of bfloat16 numbers for f64.
 registers! {
-    f64: portable::F64x2, avx2::F64x4, avx512::F64x8, run_avx512(avx512::F64x8),
+    f64: portable::F64x2, avx2::F64x4, avx512::F64x8, run_avx512(avx512::F64x8), run_avx512(avx512::F64x8),
     model portable::F64x2
 }
 
@@ -197,5 +228,13 @@ fn run_avx512<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512bf16,avx512bw,avx512f,avx512dq,avx2,fma")]
 fn run_bfloat16<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
+    kernel.run::<V>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512bf16,avx512bw,avx512f,avx512dq,avx2,fma")]
+fn run_tiles<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {
+    // SAFETY: who runs it has asked for them.
+    let _configured = unsafe { amx::Configured::new() };
     kernel.run::<V>()
 }

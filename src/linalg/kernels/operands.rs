@@ -11,12 +11,18 @@ use crate::linalg::memory::panels::{Panels, View};
 #[repr(transparent)]
 pub struct Pair(pub(in crate::linalg) u32);
 
+impl Pair {
+    pub const ZERO: Self = Self(0);
+}
+
 /// A register of what is multiplied for sums of numbers `T` in registers `V`.
 pub trait Operands<T, V>: Copy {
     /// What a lane holds.
     type Lane: Copy + Default;
     /// Terms of a sum in one lane.
     const TERMS: usize;
+    /// Whether products are the processor's own, of [tiles](crate::linalg::kernels::amx).
+    const IN_TILES: bool = false;
 
     fn broadcast(lane: Self::Lane) -> Self;
     /// # Safety
@@ -44,6 +50,9 @@ pub trait Operands<T, V>: Copy {
         rows: usize,
         pairs: &'a mut [Pair],
     ) -> View<'a, Self::Lane>;
+    /// A panel that [`rows`](Operands::rows) has brought into this form, as it is for the left matrix where products are of
+    /// tiles: blocks of 16 rows, each transposed.
+    fn left_tiles(_pairs: &mut [Pair]) {}
     /// A matrix that [`rows`](Operands::rows) has brought into this form before, from panel `panel` on.
     fn kept<'a>(
         matrix: &'a Panels<T>,

@@ -5,6 +5,8 @@
 //! to be computed on without masks. Their contents: zero in parameters, gradients and errors; any finite number in
 //! activations, where they meet only those zeros.
 
+use std::ops::Range;
+
 use crate::linalg::memory::pages::ask_for_large_pages;
 use crate::linalg::memory::prefetch::{LINE, prefetch};
 
@@ -57,6 +59,17 @@ pub struct Panels<T> {
     /// same few sets of the L1 cache.
     stride: usize,
     data: Aligned<T>,
+}
+
+/// Some panels of a matrix, to write to: all of them, or those of one thread.
+pub struct PanelsMut<'a, T> {
+    rows: usize,
+    /// Of the whole matrix.
+    cols: usize,
+    stride: usize,
+    panels: Range<usize>,
+    /// These panels alone.
+    data: &'a mut [T],
 }
 
 /// How many panels hold `cols` columns.
@@ -156,10 +169,12 @@ impl<T: Copy + Default> Panels<T> {
         View { data: self.data.as_slice(), stride: self.panel_stride() }
     }
 
+    /// All panels.
     #[inline(always)]
-    pub(in crate::linalg) fn panels_from_mut(&mut self, panel: usize) -> &mut [T] {
-        let start = panel * self.panel_stride();
-        &mut self.data.as_mut_slice()[start..]
+    pub fn as_mut(&mut self) -> PanelsMut<'_, T> {
+        let (panels, stride) = (0..self.panel_count(), self.panel_stride());
+        let data = self.data.as_mut_slice();
+        PanelsMut { rows: self.rows, cols: self.cols, stride, panels, data }
     }
 
     #[inline(always)]
@@ -218,5 +233,52 @@ impl<T: Copy + Default> Panels<T> {
         if !rest.is_empty() {
             rest.copy_from_slice(&self.data.0[whole * self.stride + row].0[..rest.len()]);
         }
+    }
+}
+
+impl<'a, T> PanelsMut<'a, T> {
+    #[inline(always)]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns of the whole matrix.
+    #[inline(always)]
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Which panels these are.
+    #[inline(always)]
+    pub fn panels(&self) -> Range<usize> {
+        self.panels.clone()
+    }
+
+    /// Numbers between the beginnings of two panels.
+    #[inline(always)]
+    pub(in crate::linalg) fn panel_stride(&self) -> usize {
+        self.stride
+    }
+
+    #[inline(always)]
+    pub fn panel_mut(&mut self, panel: usize) -> &mut [T] {
+        let start = (panel - self.panels.start) * self.stride;
+        &mut self.data[start..start + self.rows * WIDTH]
+    }
+
+    /// Panel `panel` and all after it, for pointers that go from one panel to the next.
+    #[inline(always)]
+    pub(in crate::linalg) fn panels_from_mut(&mut self, panel: usize) -> &mut [T] {
+        &mut self.data[(panel - self.panels.start) * self.stride..]
+    }
+
+    /// The panels before panel `end`, which are taken away from these.
+    pub fn split_off_to(&mut self, end: usize) -> PanelsMut<'a, T> {
+        let end = end.clamp(self.panels.start, self.panels.end);
+        let panels = self.panels.start..end;
+        let data = std::mem::take(&mut self.data);
+        let (data, rest) = data.split_at_mut((panels.len() * self.stride).min(data.len()));
+        (self.panels.start, self.data) = (end, rest);
+        PanelsMut { rows: self.rows, cols: self.cols, stride: self.stride, panels, data }
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::linalg::dense::tile::{Tiles, cover};
 use crate::linalg::dense::{Epilogue, Layer};
 use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
-use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH, panel_cols};
+use crate::linalg::memory::panels::{BLOCK, Panels, PanelsMut, WIDTH, panel_cols};
 use crate::linalg::memory::prefetch::prefetch;
 use crate::linalg::zeros::bits::take_lowest;
 
@@ -113,7 +113,7 @@ impl<'a, T: Real> InColumns<'a, T> {
 struct Affine<'a, T, E> {
     x: InColumns<'a, T>,
     layer: Layer<'a, T>,
-    out: &'a mut Panels<T>,
+    out: PanelsMut<'a, T>,
     epilogue: E,
 }
 
@@ -145,7 +145,7 @@ pub fn affine<T: Real>(
     isa: Isa,
     x: InColumns<'_, T>,
     layer: Layer<'_, T>,
-    out: &mut Panels<T>,
+    out: PanelsMut<'_, T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(x.a.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == x.a.rows());
@@ -312,8 +312,8 @@ mod tests {
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
         let mut scratch = Scratch::new(isa, rows, cols, neurons).unwrap();
-        dense::affine(isa, &a, layer, &mut scratch, &mut z[0], nothing());
-        affine(isa, x, layer, &mut z[1], nothing());
+        dense::affine(isa, &a, layer, &mut scratch, z[0].as_mut(), nothing());
+        affine(isa, x, layer, z[1].as_mut(), nothing());
         for i in 0..rows {
             for n in 0..neurons {
                 assert!(z[0].get(i, n) == z[1].get(i, n), "{case}");

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::linalg::dense::{Epilogue, Layer};
 use crate::linalg::kernels::{Isa, Kernel, Real, Scalar, Vector, dispatch};
-use crate::linalg::memory::panels::{BLOCK, Panels, WIDTH, panel_count};
+use crate::linalg::memory::panels::{BLOCK, Panels, PanelsMut, WIDTH};
 use crate::linalg::zeros::bits::BITS;
 
 /// A list of numbers that are not zero, each after where it is: its column in a list along a row, its row in one along a
@@ -70,18 +70,18 @@ fn registers<V: Vector>(cols: usize, panels: &Range<usize>) -> usize {
     (cols.min(panels.end * WIDTH) - panels.start * WIDTH).div_ceil(V::LANES)
 }
 
-/// The panels of `cols` columns in as few groups as registers allow, nearly equal in size.
+/// Some panels of `cols` columns in as few groups as registers allow, nearly equal in size.
 #[inline(always)]
-fn groups<V: Vector>(cols: usize) -> impl Iterator<Item = Range<usize>> {
-    let (panels, at_once) = (panel_count(cols), panels_at_once::<V>());
+fn groups<V: Vector>(cols: usize, panels: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let (Range { start, end }, at_once) = (panels, panels_at_once::<V>());
     // A narrow last panel may go along with as many whole ones.
-    let last = registers::<V>(cols, &(panels.saturating_sub(at_once + 1)..panels));
-    let goes_along = panels > 1 && last <= accumulators::<V>();
-    let whole = panels - usize::from(goes_along);
+    let last = registers::<V>(cols, &(start.max(end.saturating_sub(at_once + 1))..end));
+    let goes_along = end - start > 1 && last <= accumulators::<V>();
+    let whole = end - start - usize::from(goes_along);
     let groups = whole.div_ceil(at_once);
     (0..groups).map(move |g| {
-        let end = if g + 1 == groups { panels } else { (g + 1) * whole / groups };
-        g * whole / groups..end
+        let end = if g + 1 == groups { end } else { start + (g + 1) * whole / groups };
+        start + g * whole / groups..end
     })
 }
 
@@ -155,7 +155,7 @@ unsafe fn add_rows<V: Vector>(
 struct Affine<'a, T, X, E> {
     x: X,
     layer: Layer<'a, T>,
-    out: &'a mut Panels<T>,
+    out: PanelsMut<'a, T>,
     epilogue: E,
 }
 
@@ -165,8 +165,7 @@ impl<T: Real, X: Sparse<T>, E: Epilogue<T>> Kernel<T> for Affine<'_, T, X, E> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>>(mut self) {
         let (x, Layer { fan_in, fan_out, .. }) = (self.x, self.layer);
-        debug_assert!(self.layer.panels() == (0..panel_count(fan_out)));
-        for group in groups::<V>(fan_out) {
+        for group in groups::<V>(fan_out, self.layer.panels()) {
             // All panels of the group are there, with `fan_in` rows of weights and one of biases.
             let (weights, stride) = (self.layer.panels_from(group.start), (fan_in + 1) * WIDTH);
             debug_assert!(weights.len() >= group.len() * stride);
@@ -189,15 +188,16 @@ impl<T: Real, X: Sparse<T>, E: Epilogue<T>> Kernel<T> for Affine<'_, T, X, E> {
     }
 }
 
-/// z = x w + b for every row of `x`, the epilogue on each panel of z.
+/// z = x w + b for every row of `x` and the panels that `layer` has, the epilogue on each panel of z.
 pub fn affine<T: Real>(
     isa: Isa,
     x: impl Sparse<T>,
     layer: Layer<'_, T>,
-    out: &mut Panels<T>,
+    out: PanelsMut<'_, T>,
     epilogue: impl Epilogue<T>,
 ) {
     assert!(x.cols() == layer.fan_in && out.cols() == layer.fan_out && out.rows() == x.rows());
+    assert!(out.panels().start <= layer.panels().start && layer.panels().end <= out.panels().end);
     dispatch(isa, Affine { x, layer, out, epilogue });
 }
 
@@ -232,6 +232,7 @@ mod tests {
     use super::*;
     use crate::backprop::nothing;
     use crate::linalg::dense;
+    use crate::linalg::memory::panels::panel_count;
     use crate::linalg::zeros::entries::Entries;
     use crate::linalg::zeros::masks::{Masked, Masks};
 
@@ -305,7 +306,7 @@ mod tests {
         }
         let layer = Layer { fan_in: cols, fan_out: neurons, first: 0, data: &parameters };
         let mut z = Panels::zeros(rows, neurons).unwrap();
-        affine(isa, x, layer, &mut z, nothing());
+        affine(isa, x, layer, z.as_mut(), nothing());
         let mut delta = Panels::zeros(rows, neurons).unwrap();
         for i in 0..rows {
             for n in 0..neurons {
@@ -372,8 +373,8 @@ mod tests {
             }
             let mut z = [0, 1].map(|_| Panels::zeros(rows, neurons).unwrap());
             let mut scratch = dense::Scratch::new(isa, rows, cols, neurons).unwrap();
-            dense::affine(isa, &dense, layer, &mut scratch, &mut z[0], nothing());
-            affine(isa, &x, layer, &mut z[1], nothing());
+            dense::affine(isa, &dense, layer, &mut scratch, z[0].as_mut(), nothing());
+            affine(isa, &x, layer, z[1].as_mut(), nothing());
             for i in 0..rows {
                 for n in 0..neurons {
                     assert_eq!(z[0].get(i, n).to_bits(), z[1].get(i, n).to_bits(), "{isa:?}");

@@ -23,6 +23,7 @@ use crate::training::gradient_step::{GradientStep, Share, Step, Then};
 use crate::training::loss::Loss;
 use crate::training::optimizer::MAX_SLOTS;
 use crate::training::sharing::shares::cut;
+use crate::training::sharing::split::Split;
 use crate::training::trainer::{Epoch, Trainer};
 
 /// The first layer is worth sharing out by neurons where it has so many times the work of the others ...
@@ -73,7 +74,7 @@ pub(in crate::training) fn epoch<T: Real>(
             &trainer.network,
             &data.x,
             rows,
-            threads,
+            Split::by_rows(threads),
             layouts,
             trainer.isa,
         )?;

@@ -41,7 +41,12 @@ pub fn batch<T: Real>(
         }
         let rows = all.slice(done, at_once.min(all.len() - done));
         let masks = pass.masks.from_row(done);
-        Pass { masks, ..pass }.first_round(team, parameters.parameters, rows, workspaces);
+        let pass_of_rows = Pass { masks, ..pass };
+        if workspaces.split.neurons > 1 {
+            pass_of_rows.first_round_in_grid(team, parameters.parameters, rows, workspaces);
+        } else {
+            pass_of_rows.first_round(team, parameters.parameters, rows, workspaces);
+        }
         cost += workspaces.cost();
         let accumulate = done > 0;
         done += rows.len();
@@ -65,7 +70,7 @@ impl<T: Real> Pass<'_, '_, T> {
         workspaces: &mut Workspaces<T>,
     ) {
         let Workspaces { each, active, row_balance, .. } = workspaces;
-        let shares = RowShares::new(rows, row_balance);
+        let shares = RowShares::new(rows, row_balance, self.isa.rows_together());
         *active = shares.count;
         let each = &mut each[..shares.count];
         team.each(each, |thread, workspace| {
@@ -92,7 +97,7 @@ impl<T: Real> Pass<'_, '_, T> {
     ) {
         let Workspaces { each, active, row_balance, block_balance, parts, parts_balance, .. } =
             &mut *workspaces;
-        let next = RowShares::new(next, row_balance);
+        let next = RowShares::new(next, row_balance, self.isa.rows_together());
         let each = &each[..*active];
         team.each(shares, |thread, share| {
             let start = Instant::now();

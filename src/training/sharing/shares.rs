@@ -13,13 +13,15 @@ use crate::training::sharing::load_balance::Balance;
 pub struct RowShares<'a> {
     rows: Rows<'a>,
     balance: &'a Balance,
+    /// Rows that stay together: a product of bfloat16 numbers sums over so many at a time.
+    unit: usize,
     /// Threads that have rows.
     pub count: usize,
 }
 
 impl<'a> RowShares<'a> {
-    pub fn new(rows: Rows<'a>, balance: &'a Balance) -> Self {
-        Self { rows, balance, count: balance.threads().min(rows.len().div_ceil(2)) }
+    pub fn new(rows: Rows<'a>, balance: &'a Balance, unit: usize) -> Self {
+        Self { rows, balance, unit, count: balance.threads().min(rows.len().div_ceil(unit)) }
     }
 
     pub fn of(&self, thread: usize) -> Rows<'a> {
@@ -39,19 +41,18 @@ impl<'a> RowShares<'a> {
         reason = "a part of a number of rows"
     )]
     fn end(&self, threads: usize) -> usize {
-        // Pairs of rows stay together: a product of bfloat16 numbers sums over two rows at a time.
-        let pairs = self.rows.len().div_ceil(2);
+        let units = self.rows.len().div_ceil(self.unit);
         let end = match threads {
             0 => 0,
-            // A pair each.
-            _ if self.count < self.balance.threads() => threads.min(pairs),
-            _ if threads >= self.count => pairs,
+            // One each.
+            _ if self.count < self.balance.threads() => threads.min(units),
+            _ if threads >= self.count => units,
             _ => {
-                let end = (self.balance.end(threads - 1) * pairs as f64).round() as usize;
-                end.clamp(threads, pairs - (self.count - threads))
+                let end = (self.balance.end(threads - 1) * units as f64).round() as usize;
+                end.clamp(threads, units - (self.count - threads))
             }
         };
-        (2 * end).min(self.rows.len())
+        (self.unit * end).min(self.rows.len())
     }
 }
 

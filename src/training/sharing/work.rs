@@ -37,7 +37,8 @@ pub fn threads_to_start(useful: usize, allowed: impl FnOnce() -> usize) -> usize
 /// Rows of a batch that are taken at once.
 pub fn rows_at_once(network: &Network, batch: usize) -> usize {
     let most = MAX_WORK_AT_ONCE / work_per_row(network, &[]).max(1);
-    batch.min(most.clamp(WORTH_A_GO, MAX_ROWS_AT_ONCE))
+    // Goes are of whole shares, whatever rows these have to keep together.
+    batch.min(most.clamp(WORTH_A_GO, MAX_ROWS_AT_ONCE) / WORTH_A_GO * WORTH_A_GO)
 }
 
 /// Threads that this much work keeps busy.

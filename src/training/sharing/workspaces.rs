@@ -5,20 +5,25 @@ use arrayvec::ArrayVec;
 use crate::backprop::Workspace;
 use crate::data::{Input, Layout};
 use crate::error::Error;
+use crate::linalg::dense::Scratch;
 use crate::linalg::kernels::{Isa, Real};
 use crate::linalg::team::MAX_THREADS;
 use crate::network::Network;
 use crate::training::sharing::load_balance::Balance;
 use crate::training::sharing::shares::{Part, share_out};
+use crate::training::sharing::split::Split;
 
-/// The workspaces of all threads and how they share out the work, kept from one call to the next.
+/// The workspaces of all threads, or groups of threads, and how they share out the work, kept from one call to the next.
 pub struct Workspaces<T> {
     pub each: Vec<Workspace<T>>,
+    /// For each of them, room for the products of the other threads that have its rows.
+    pub(super) scratch: Vec<Vec<Scratch<T>>>,
+    pub split: Split,
     /// Those that have rows.
     pub(super) active: usize,
     /// Rows that they have room for together.
     rows: usize,
-    layouts: Vec<Layout>,
+    pub(super) layouts: Vec<Layout>,
     /// Shares of rows in the first round, and of the parameters in the second.
     pub(super) row_balance: Balance,
     pub(super) block_balance: Balance,
@@ -31,6 +36,8 @@ impl<T: Real> Workspaces<T> {
     pub fn none() -> Self {
         Self {
             each: Vec::new(),
+            scratch: Vec::new(),
+            split: Split::by_rows(0),
             active: 0,
             rows: 0,
             layouts: Vec::new(),
@@ -41,28 +48,33 @@ impl<T: Real> Workspaces<T> {
         }
     }
 
-    /// Room for `rows` rows of `x` on `threads` threads.
+    /// Room for `rows` rows of `x` on the threads of `split`.
     pub fn prepare(
         &mut self,
         network: &Network,
         x: &Input<'_, T>,
         rows: usize,
-        threads: usize,
+        split: Split,
         layouts: &[Layout],
         isa: Isa,
     ) -> Result<(), Error> {
-        // The threads' shares are of whole pairs of rows.
-        let most = 2 * Balance::most(rows.div_ceil(2), threads);
-        if self.each.len() != threads || self.rows < rows || self.layouts != layouts {
+        let unit = isa.rows_together();
+        let most = unit * Balance::most(rows.div_ceil(unit), split.rows);
+        if self.split != split || self.rows < rows || self.layouts != layouts {
             self.each.clear();
-            let each = (0..threads).map(|_| Workspace::new(network, x, most, layouts, isa));
+            let each = (0..split.rows).map(|_| Workspace::new(network, x, most, layouts, isa));
             self.each = each.collect::<Result<_, _>>()?;
+            let others = |workspace: &Workspace<T>| {
+                (1..split.neurons).map(|_| workspace.more_scratch(network, most, isa)).collect()
+            };
+            self.scratch = self.each.iter().map(others).collect::<Result<_, _>>()?;
             (self.rows, self.layouts) = (rows, layouts.to_vec());
         }
-        if self.row_balance.threads() != threads {
-            self.row_balance = Balance::equal(threads);
-            self.block_balance = Balance::equal(threads);
+        if self.split != split {
+            self.row_balance = Balance::equal(split.rows);
+            self.block_balance = Balance::equal(split.threads());
         }
+        self.split = split;
         self.share_out(network);
         self.each.iter_mut().try_for_each(|workspace| workspace.prepare(x, most))
     }
