@@ -275,5 +275,6 @@ def check_array(given: tuple[str, str, Sequence[int], NDArray[np.uint8]], /) -> 
 
 def get_num_threads() -> int: ...
 def set_num_threads(n: int | None) -> None: ...
-def kernel() -> str:
-    """The instruction set chosen at run time: "avx512", "avx2" or "portable"."""
+def kernel(compute: str | None = None) -> str:
+    """The instruction set chosen at run time: "avx512", "avx2" or "portable"; or, for ``compute="bfloat16"``, what
+    multiplies in it where this processor has it, "bfloat16" or "bfloat16 tiles"."""

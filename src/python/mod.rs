@@ -17,12 +17,14 @@ use pyo3::types::PyTuple;
 
 use crate::linalg::kernels::Isa;
 use crate::network::{Activation, Cost, Output};
+use crate::training::compute::isa;
 use crate::training::optimizer::Optimizer;
 
-/// Name of the instruction set chosen at run time.
+/// Name of the instruction set chosen at run time; that of the products that `compute` names, where the processor has them.
 #[pyfunction]
-fn kernel() -> &'static str {
-    Isa::best().name()
+#[pyo3(signature = (compute=None))]
+fn kernel(compute: Option<&str>) -> &'static str {
+    isa::<f32>(compute).unwrap_or_else(|_| Isa::best()).name()
 }
 
 #[pymodule(gil_used = false)]

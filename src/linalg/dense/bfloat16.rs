@@ -38,8 +38,7 @@ pub struct Kept(Vec<Panels<Pair>>);
 impl Kept {
     /// Room for these matrices, or None where memory is refused.
     pub fn with_room_for<T: Real>(matrices: &[Panels<T>]) -> Option<Self> {
-        let room = |m: &Panels<T>| Panels::zeros(whole_blocks(m.rows()), m.cols());
-        Some(Self(matrices.iter().map(room).collect::<Option<_>>()?))
+        Some(Self(matrices.iter().map(room_for).collect::<Option<_>>()?))
     }
 
     /// Take over as many of these matrices as there is room for, which are the right ones of a product or the left ones.
@@ -56,15 +55,20 @@ impl Kept {
     }
 }
 
+/// Room for a matrix with its rows in pairs.
+pub(super) fn room_for<T: Real>(matrix: &Panels<T>) -> Option<Panels<Pair>> {
+    Panels::zeros(whole_blocks(matrix.rows()), matrix.cols())
+}
+
 /// Pairs of so many rows, filled up to blocks.
 fn whole_blocks(rows: usize) -> usize {
     rows.div_ceil(2).next_multiple_of(WIDTH)
 }
 
-struct Keep<'a, T> {
-    matrix: &'a Panels<T>,
-    pairs: &'a mut Panels<Pair>,
-    is_left: bool,
+pub(super) struct Keep<'a, T> {
+    pub matrix: &'a Panels<T>,
+    pub pairs: &'a mut Panels<Pair>,
+    pub is_left: bool,
 }
 
 impl<T: Real> Kernel<T> for Keep<'_, T> {
@@ -231,8 +235,7 @@ mod tests {
         #[inline(always)]
         fn run<V: Vector<Scalar = f32>>(self) {
             let rows = self.a.rows();
-            let [mut for_a, mut for_delta] =
-                [self.a, self.delta].map(|m| Panels::zeros(whole_blocks(rows), m.cols()).unwrap());
+            let [mut for_a, mut for_delta] = [self.a, self.delta].map(|m| room_for(m).unwrap());
             Keep { matrix: self.a, pairs: &mut for_a, is_left: true }.run::<V>();
             Keep { matrix: self.delta, pairs: &mut for_delta, is_left: false }.run::<V>();
             let a = V::Operands::kept(self.a, Some(&for_a), self.input_panel);

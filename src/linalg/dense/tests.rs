@@ -2,9 +2,10 @@ use ndarray::{Array1, Array2};
 
 use super::{Layer, Scratch, affine, column_sums, outer, transposed};
 use crate::backprop::nothing;
+use crate::linalg::dense::bfloat16::{Keep, room_for};
 use crate::linalg::dense::in_place::affine_in_place;
 use crate::linalg::dense::tile::{Size, panels_of_tile};
-use crate::linalg::kernels::{Isa, Kernel, Operands, Pair, Real, Vector, dispatch};
+use crate::linalg::kernels::{Isa, Kernel, Operands, Real, Vector, dispatch};
 use crate::linalg::memory::panels::{Panels, View, WIDTH, panel_cols, panel_count};
 
 /// Sizes at and around the edges of tiles, registers and panels, and primes.
@@ -30,10 +31,13 @@ impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
             return false;
         }
         for (i, &(a, delta, rows)) in self.parts.iter().enumerate() {
-            let room = || vec![Pair::default(); 2 * (rows + 1) * WIDTH];
-            let (mut for_a, mut for_delta) = (room(), room());
-            let a = V::Operands::panels(a, 1, rows, &mut for_a);
-            let terms = V::Operands::panels(delta, self.panels, rows, &mut for_delta);
+            let (of_a, of_delta) = (copy(a, 1, rows), copy(delta, self.panels, rows));
+            let (mut for_a, mut for_delta) =
+                (room_for(&of_a).unwrap(), room_for(&of_delta).unwrap());
+            Keep { matrix: &of_a, pairs: &mut for_a, is_left: true }.run::<V>();
+            Keep { matrix: &of_delta, pairs: &mut for_delta, is_left: false }.run::<V>();
+            let a = V::Operands::kept(&of_a, Some(&for_a), 0);
+            let terms = V::Operands::kept(&of_delta, Some(&for_delta), 0);
             let steps = rows.div_ceil(V::Operands::TERMS);
             let size = Size { rows: self.inputs, depth: steps, cols: self.cols };
             outer::<V>(a, terms, size, i > 0, self.gradient);
@@ -45,6 +49,16 @@ impl<T: Real> Kernel<T> for OuterBlock<'_, T> {
         }
         true
     }
+}
+
+/// Some rows of some panels, as a matrix.
+fn copy<T: Real>(view: View<'_, T>, panels: usize, rows: usize) -> Panels<T> {
+    let mut matrix = Panels::zeros(rows, panels * WIDTH).unwrap();
+    for panel in 0..panels {
+        let from = &view.data[panel * view.stride..];
+        matrix.panel_mut(panel).copy_from_slice(&from[..rows * WIDTH]);
+    }
+    matrix
 }
 
 /// Whole numbers, so that sums are exact in any order and with or without fused multiply-add.
