@@ -23,7 +23,7 @@ def test_columns_that_say_nothing_are_left_out():
         model.fit(table[["gone", "same"]], LABELS)
 
 
-def test_a_million_levels():
+def test_identifiers_of_many_rows():
     keys = np.arange(20_000).astype(str)
     table = pd.DataFrame({"key": keys, "x": np.arange(20_000) % 7})
     with pytest.warns(UserWarning, match="identifier"):

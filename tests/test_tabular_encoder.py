@@ -3,6 +3,7 @@
 import datetime
 import doctest
 import pickle
+import time
 import warnings
 
 import numpy as np
@@ -185,9 +186,18 @@ def test_identifiers_are_left_out():
 
 
 def test_a_million_levels():
-    frame = pd.DataFrame({"id": np.arange(1_000_000), "x": np.arange(1_000_000) % 2})
-    with pytest.warns(UserWarning, match="1000000 levels"):
-        assert TabularEncoder(["id"]).fit(frame).transform(frame.head()).shape == (5, 1)
+    """Numbers and text, of which some have been seen, and text that is there twice each and so no identifier."""
+    n = 1_000_000
+    key, pair = [f"key {i}" for i in range(n)], [f"pair {i // 2}" for i in range(n)]
+    frame = pd.DataFrame({"id": np.arange(n), "key": key, "pair": pair, "x": np.arange(n) % 2})
+    start = time.process_time()
+    with pytest.warns(UserWarning, match="1000000 levels") as warned:
+        encoder = TabularEncoder(["id", "key", "pair"]).fit(frame)
+    assert len(warned) == 2
+    assert encoder.left_out_ == {"id": "identifier", "key": "identifier"}
+    assert encoder.transform(frame.head()).shape == (5, 256)
+    # Three seconds where it was written; anything quadratic takes hours.
+    assert time.process_time() - start < 60
 
 
 def test_the_most_frequent_levels_are_kept():
