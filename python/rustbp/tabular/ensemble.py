@@ -137,7 +137,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
 
         X_val : {array-like, sparse matrix, frame} of shape (n_val, n_features), default=None
             Rows on which each member chooses its best epoch. Then every member learns from all rows of `X`, in place of
-            four fifths.
+            seven eighths.
 
         y_val : array-like of shape (n_val,), default=None
             Labels or targets of `X_val`.

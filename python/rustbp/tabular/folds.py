@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-N_FOLDS = 5
-"""Each member is judged on a fifth of the rows: with less, the choice of the best epoch goes by chance."""
+N_FOLDS = 8
+"""Each member is judged on an eighth of the rows. On a fifth, the best epoch is chosen better, but from nets that have
+learnt from less: errors were half a percent larger."""
 
 FEWEST_ROWS = 50
 """With fewer rows none are held out: they would be too many to learn without, and too few to judge by. Nor does chance

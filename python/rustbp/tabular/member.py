@@ -59,8 +59,9 @@ class Member:
         self._rng = model._random_state = np.random.RandomState(model.random_state)
         self._batch_size = min(model.batch_size, len(order))
         n_batches = -(-len(order) // self._batch_size)
+        end = 1.0 if validation is None else recipe.JUDGED_END
         self._schedules = recipe.Schedules(
-            model.max_iter, n_batches, model.learning_rate_init, model.weight_decay
+            model.max_iter, n_batches, model.learning_rate_init, model.weight_decay, end
         )
         sizes = [rows.X.shape[1], *model.hidden_layer_sizes, model.n_outputs_]
         coefs, intercepts = recipe.first_weights(self._rng, sizes, rows.X.dtype)

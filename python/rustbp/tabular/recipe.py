@@ -19,6 +19,10 @@ BETA_2 = 0.95
 BIAS_RATE = 0.1
 """Step size of biases, as a share of the weights'."""
 
+JUDGED_END = 7 / 8
+"""Share of the schedules that a member goes through whose best epoch is kept. In the last eighth steps are so small
+that no epoch is better than those before but by chance. One that keeps its last epoch goes to the end."""
+
 
 def coslog4(progress: Floats) -> Floats:
     """Factor on the step size: four cycles from 0 to 1 and back, each twice as long as the one before.
@@ -67,12 +71,19 @@ class Schedules:
         Epochs of a fit, and mini-batches of an epoch.
     learning_rate, weight_decay : float
         What the factors multiply.
+    end : float, default=1.0
+        Progress after the last epoch.
     """
 
     def __init__(
-        self, n_epochs: int, n_batches: int, learning_rate: float, weight_decay: float
+        self,
+        n_epochs: int,
+        n_batches: int,
+        learning_rate: float,
+        weight_decay: float,
+        end: float = 1.0,
     ) -> None:
-        progress = np.arange(n_epochs * n_batches) / (n_epochs * n_batches)
+        progress = end * np.arange(n_epochs * n_batches) / (n_epochs * n_batches)
         self._n_batches = n_batches
         self._numbers = {
             "learning_rates": learning_rate * coslog4(progress),
