@@ -96,33 +96,53 @@ def seconds_alone(n):
     return min(times)
 
 
+class Watch:
+    """Notes when each epoch of a fit ended."""
+
+    def __init__(self):
+        self.ends = []
+
+    def fit_begins(self, estimator, fitted, *, incremental):
+        self.ends.append(time.perf_counter())
+
+    def epoch_ends(self, estimator, fitted):
+        self.ends.append(time.perf_counter())
+
+    def fit_ends(self, estimator, fitted, *, reason): ...
+
+
 def two_workers(given):
     """How much two workers gain, of what two processes gain that know nothing of each other."""
     import dask
 
+    from rustbp._training.callbacks import watching
     from rustbp.dask import DaskMLPClassifier
 
     count, n = 4, 30_000
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         alone = pool.submit(seconds_alone, 2 * n).result()
         both = max(pool.map(seconds_alone, [2 * n] * 2))
-    least = {}
+    epochs, fits = {}, {}
     for workers in (1, 2):
         with cluster(workers) as client:
             data = client.persist([dask.delayed(rows)(i, n) for i in range(count)])
-            model = DaskMLPClassifier(**WIDE, replicas=2)
-            times = []
-            for _ in range(4):
-                began = time.perf_counter()
-                model.partial_fit(data)
-                times.append(time.perf_counter() - began)
-            least[workers] = min(times)
-    gain, of_both = least[1] / least[2], 2 * alone / both
+            DaskMLPClassifier(**WIDE, replicas=2).partial_fit([dask.delayed(rows)(0, 1000)] * 2)
+            model, watch = DaskMLPClassifier(**WIDE, replicas=2, max_iter=3), Watch()
+            began = time.perf_counter()
+            with watching(watch):
+                model.fit(data)
+            fits[workers] = time.perf_counter() - began
+            epochs[workers] = min(np.diff(watch.ends))
+    of_both = 2 * alone / both
     print(
-        f"120,000 rows, 784-1024-1024-10, four partitions, replicas=2: one worker {least[1]:.2f} s, two "
-        f"{least[2]:.2f} s, "
-        f"{gain:.2f} times as fast; two independent processes {of_both:.2f} times; {gain / of_both:.2f} of it"
+        f"120,000 rows, 784-1024-1024-10, four partitions, replicas=2: two independent processes gain {of_both:.2f}"
     )
+    for what, times in (("an epoch", epochs), ("a fit of three", fits)):
+        gain = times[1] / times[2]
+        print(
+            f"{what}: one worker {times[1]:.2f} s, two {times[2]:.2f} s, {gain:.2f} times as fast; "
+            f"{gain / of_both:.2f} of it"
+        )
 
 
 def sorted_rows(given):
@@ -307,12 +327,26 @@ def child(given):
     )
 
 
-COLOURS = {"train": "#4477aa", "average": "#cc3311"}
-"""Of the timeline: blue and red, told apart by everybody."""
+COLOURS = {"train": "#4477aa", "average": "#cc3311", "transfer": "#bbbbbb"}
+"""Of the timeline: blue, red and grey, told apart by everybody."""
+LABELS = {"train": "train on a partition", "average": "average", "transfer": "fetch a state"}
+
+
+def spans_of(stream, began):
+    """Kind, worker, start and stop of what workers do from the first training on."""
+    spans = []
+    for task in stream.data:
+        for span in task["startstops"]:
+            name = str(task["key"]).split("-")[1] if "rustbp" in str(task["key"]) else None
+            kind = "transfer" if span["action"] == "transfer" else name
+            if kind in COLOURS and span["start"] > began:
+                spans.append((kind, task["worker"], span["start"], span["stop"]))
+    zero = min(start for kind, _, start, _ in spans if kind == "train")
+    return [(kind, worker, start - zero, stop - zero) for kind, worker, start, stop in spans]
 
 
 def timeline(given):
-    """A picture of what two workers do in an epoch."""
+    """A picture of what two workers do in two epochs."""
     import dask
     import distributed
     import matplotlib
@@ -323,47 +357,40 @@ def timeline(given):
     from rustbp.dask import DaskMLPClassifier
 
     with cluster(2) as client:
-        data = [dask.delayed(rows)(i, 6000 + 1500 * (i % 3)) for i in range(12)]
-        options = {"hidden_layer_sizes": (512, 512), "random_state": 0, "persist": False}
+        sizes = [15_000, 18_000, 21_000, 18_000]
+        data = client.persist([dask.delayed(rows)(i, n) for i, n in enumerate(sizes * 2)])
+        options = {"hidden_layer_sizes": (512, 512), "random_state": 0, "n_threads": 1}
         model = DaskMLPClassifier(**options, replicas=4, max_iter=1).fit(data)
+        began = time.time()
         with distributed.get_task_stream(client=client) as stream:
-            model.partial_fit(data)
-    tasks = [
-        (task["worker"], task["key"], span)
-        for task in stream.data
-        for span in task["startstops"]
-        if span["action"] == "compute"
-    ]
-    lanes = sorted({worker for worker, *_ in tasks})
-    names = {"rustbp-train": "train", "rustbp-average": "average"}
-    kinds = [
-        next((k for n, k in names.items() if str(key).startswith(n)), None) for _, key, _ in tasks
-    ]
-    zero = min(
-        span["start"] for kind, (_, _, span) in zip(kinds, tasks, strict=True) if kind == "train"
-    )
+            model.set_params(max_iter=2).fit(data)
+    spans = spans_of(stream, began)
+    lanes = sorted({worker for _, worker, *_ in spans})
     figure, axes = pyplot.subplots(figsize=(8, 1.9), layout="constrained")
-    for kind, (worker, _, span) in zip(kinds, tasks, strict=True):
-        if kind is not None and span["stop"] > zero - 1:
-            axes.barh(
-                lanes.index(worker),
-                max(span["stop"] - span["start"], 0.004),
-                left=span["start"] - zero,
-                color=COLOURS[kind],
-                edgecolor="white",
-                linewidth=0.5,
-                height=0.7,
-            )
+    for kind, worker, start, stop in spans:
+        axes.barh(
+            lanes.index(worker),
+            max(stop - start, 0.004),
+            left=start,
+            color=COLOURS[kind],
+            edgecolor="white",
+            linewidth=0.5,
+            height=0.35 if kind == "transfer" else 0.7,
+        )
+    ends = sorted(stop for kind, _, _, stop in spans if kind == "average")
+    middle = ends[len(ends) // 2 - 1]
+    axes.axvline(middle, color="black", linewidth=0.8, linestyle=":")
+    for x, side, text in ((middle, "right", "epoch 1 "), (middle, "left", " epoch 2")):
+        axes.text(x, len(lanes) - 0.55, text, ha=side, va="bottom", fontsize=8)
     axes.set_yticks(range(len(lanes)), [f"worker {i}" for i in range(len(lanes))])
     axes.set_xlabel("seconds")
-    labels = {"train": "make rows and train", "average": "average"}
-    handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLOURS[kind]) for kind in labels]
+    handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLOURS[kind]) for kind in LABELS]
     axes.legend(
         handles,
-        labels.values(),
+        LABELS.values(),
         ncols=3,
         loc="lower center",
-        bbox_to_anchor=(0.5, 1),
+        bbox_to_anchor=(0.5, 1.05),
         frameon=False,
     )
     for side in ("top", "right"):

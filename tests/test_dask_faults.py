@@ -227,6 +227,34 @@ def test_three_workers_without_nannies_of_which_two_die(expected, persist):
         assert_nothing_is_left(client)
 
 
+@pytest.mark.parametrize("tasks", [0, 1000])
+def test_states_stay_on_workers_until_there_is_much_to_make_anew(
+    client, expected, tasks, monkeypatch
+):
+    sent, submit = [], engine.DaskEngine.submit
+
+    def spy(self, function, *args, **options):
+        sent.append(function.__name__)
+        return submit(self, function, *args, **options)
+
+    monkeypatch.setattr(engine.DaskEngine, "submit", spy)
+    monkeypatch.setattr(engine, "STAY_TASKS", tasks)
+    model = classifier(persist=True).fit(delayed())
+    assert_same(model, expected)
+    assert model.loss_curve_ == expected.loss_curve_
+    assert sent.count("same") == (1 if tasks else model.n_iter_)
+    assert_nothing_is_left(client)
+
+
+def test_all_workers_die_with_the_state_that_stayed_there(client, expected):
+    kill = once(lambda: [os.kill(pid, signal.SIGKILL) for _, pid in workers(client)])
+    model = classifier(persist=True, schedule=Flat(kill)).fit(delayed())
+    assert_same(model, expected)
+    assert model.loss_curve_ == expected.loss_curve_
+    client.wait_for_workers(2, timeout=60)
+    assert_nothing_is_left(client)
+
+
 # ---- odd partitions ----
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import dask
 import numpy as np
-from dask._task_spec import DataNode, execute_graph
+from dask.core import get, istask
 from dask.delayed import Delayed
 from distributed.protocol import pickle
 
-from rustbp.dask.engine import Part, tasks_of
+from rustbp.dask.engine import Part, needs_of
 
 SMALL = 100_000
 """Bytes of what many partitions need, a file that is open, and each task may have a copy of."""
@@ -105,8 +105,7 @@ class Reader:
     def __call__(self) -> Any:
         graph = pickle.loads(self._graph) if isinstance(self._graph, bytes) else self._graph
         # Not dask.get, which leaves circles of references that keep the rows alive for a while.
-        found = execute_graph(graph, keys=set(self._keys))
-        blocks = tuple(found[key] for key in self._keys)
+        blocks = get(graph, self._keys)
         return blocks[0] if len(blocks) == 1 else blocks
 
 
@@ -131,7 +130,7 @@ def _readers(parts: Sequence[Part]) -> list[Reader | None]:
 
 
 def _is_small(node: Any) -> bool:
-    if not isinstance(node, DataNode) or getattr(node.value, "nbytes", 0) > SMALL:
+    if istask(node) or getattr(getattr(node, "value", node), "nbytes", 0) > SMALL:
         return False
     return len(pickle.dumps(node)) < SMALL
 
@@ -147,19 +146,19 @@ def _graph_of(
         if any(layer.annotations for layer in getattr(whole, "layers", {}).values()):
             return None
         if id(whole) not in known:
-            known[id(whole)] = whole, tasks_of(delayed)
+            known[id(whole)] = whole, dict(whole)
         graph = known[id(whole)][1]
         waiting = [delayed.key]
         while waiting:
             key = waiting.pop()
             if key in found:
                 continue
-            # What is not there, or is no task, is a future of the caller.
-            node = graph.get(key)
-            if not hasattr(node, "dependencies") or key in node.dependencies:
+            # What is not there, or is itself, is a future of the caller.
+            needs = needs_of(graph.get(key), graph)
+            if key not in graph or key in needs:
                 return None
-            found[key] = node
-            waiting += node.dependencies
+            found[key] = graph[key]
+            waiting += needs
     return found
 
 

@@ -6,7 +6,7 @@ import time
 import uuid
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,9 @@ LOOKS_EVERY = 5.0
 """Seconds between two looks whether there are workers at all, and whether they may do what is to be done."""
 LOOKS_OFTEN = 0.2
 """The same, once tasks have waited for workers that are gone: those of each epoch will."""
+STAY_FOR, STAY_TASKS = 30.0, 1000
+"""Seconds and tasks after which the state is sent from the client again: no more is made anew if all workers die, and
+the scheduler has to know of no more."""
 PATIENCE = 60.0
 """Seconds to wait for a first worker, or for one again."""
 
@@ -117,6 +120,7 @@ class DaskEngine(Engine):
         self._replicas, self._places = replicas, list[Any]()
         self._lost: set[Any] = set()
         self._look_every, self._in_vain, self._looked = LOOKS_EVERY, 0.0, time.monotonic()
+        self._submitted, self._sent = 0, (0, time.monotonic())
         # Partitions that are made anew for the next round would be held by workers that wait for this one's average.
         self.window = 0
         threads = self._await_workers()
@@ -150,6 +154,7 @@ class DaskEngine(Engine):
         with self._explained(), _large_graphs():
             future = self.client.submit(call, *given, key=key, pure=False, **options)
         self._own.add(future)
+        self._submitted += 1
         return future
 
     def _place(self, part: Part) -> Any:
@@ -250,7 +255,7 @@ class DaskEngine(Engine):
     def _needs_lost(self, part: Part) -> bool:
         """Whether the graph of a part has a future of the caller whose data is nowhere."""
         for delayed in part.delayed:
-            graph = tasks_of(delayed)
+            graph = dict(delayed.__dask_graph__())
             # Only what this part is made of: blocks of an array all have the graph of the whole.
             seen, waiting = {delayed.key}, [delayed.key]
             while waiting:
@@ -258,7 +263,7 @@ class DaskEngine(Engine):
                 state = None if key in graph else self.client.futures.get(key)
                 if state is not None and state.status in ("cancelled", "lost"):
                     return True
-                needs = set(getattr(graph.get(key), "dependencies", ())) - seen
+                needs = needs_of(graph.get(key), graph) - seen
                 seen |= needs
                 waiting += needs
         return False
@@ -308,6 +313,18 @@ class DaskEngine(Engine):
         if len(self._rounds) > self.window:
             self._wait([self._rounds.popleft()])
 
+    def may_stay(self) -> bool:
+        """Where workers keep the partitions, for a while.
+
+        The scheduler knows every task that led to the state. Those that make a partition may have all of its rows.
+        """
+        tasks, since = self._sent
+        now = time.monotonic()
+        if self.window and self._submitted < tasks + STAY_TASKS and now < since + STAY_FOR:
+            return True
+        self._sent = self._submitted, now
+        return False
+
     def keep(self, parts: Sequence[Part]) -> None:
         """Have workers keep these."""
         for part in parts:
@@ -344,14 +361,30 @@ def using(client: Any, replicas: int) -> Iterator[DaskEngine]:
         engine.close()
 
 
-def tasks_of(delayed: Any) -> dict[Any, Any]:
-    """The graph, of tasks that know what they depend on; those of older versions of Dask are tuples."""
-    graph = dict(delayed.__dask_graph__())
-    if all(hasattr(task, "dependencies") for task in graph.values()):
-        return graph
-    from dask._task_spec import convert_legacy_graph
+def needs_of(task: Any, graph: Mapping[Any, Any]) -> set[Any]:
+    """The keys that a task of a graph needs, those of the caller's futures among them."""
+    if hasattr(task, "dependencies"):
+        return set(task.dependencies)
+    # Futures, and what older versions of Dask make tasks of: tuples of a function, keys, futures, values and lists.
+    found, waiting = set(), [task]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, distributed.Future):
+            found.add(item.key)
+        elif isinstance(item, Hashable) and _is_in(item, graph):
+            found.add(item)
+        elif isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list | tuple):
+            waiting += item
+    return found
 
-    return dict(convert_legacy_graph(graph))
+
+def _is_in(key: Hashable, graph: Mapping[Any, Any]) -> bool:
+    try:
+        return key in graph
+    except TypeError:  # A tuple with something that cannot be hashed.
+        return False
 
 
 def _large_graphs() -> Any:

@@ -74,6 +74,17 @@ class Engine:
             Its handle.
         """
 
+    def may_stay(self) -> bool:
+        """Asked before each epoch but the first.
+
+        Returns
+        -------
+        stays : bool
+            Whether the epoch may begin with the last one's state as it is there. Else the state is brought here, and
+            sent from here, so that nothing older is needed to make anew what is lost: the safe way, and the default.
+        """
+        return False
+
 
 @dataclass
 class Partitions:
@@ -233,7 +244,7 @@ def run(
         reason = epochs.train(
             model,
             lambda index: (
-                Rounds(model, plan, parts.data, rows, engine)
+                Rounds(model, plan, parts.data, rows, engine, once=incremental)
                 if parts.batches is None
                 else parts.batches(model, plan, index)
             ),

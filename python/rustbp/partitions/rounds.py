@@ -33,15 +33,54 @@ def same(value: Any) -> Any:
     return value
 
 
-class Held:
-    """The weights of this moment, as the loop over epochs looks at a trainer."""
+def told(state: State) -> dict[str, Any]:
+    """What an epoch is judged by, without its weights."""
+    arrays = state["coefs"] + state["intercepts"]
+    finite = all(bool(np.isfinite(array).all()) for array in arrays)
+    return {"seen": state["seen"], "kernels": state["kernels"], "finite": finite}
 
-    made: State
+
+class Held:
+    """The weights of this moment, as the loop over epochs looks at a trainer. They are brought here when somebody asks
+    for them.
+
+    Attributes
+    ----------
+    handle : object or None
+        What stands for them on the engine, as long as they are not here, or may be wanted there.
+    """
+
+    handle: Any
     updates: int
 
-    def __init__(self, state: State, updates: int, plan: Plan, n_threads: int | None) -> None:
-        self.made, self.updates = state, updates
-        self._plan, self._n_threads = plan, n_threads
+    def __init__(self, state: State, updates: int, plan: Plan, engine: Any, threads: Any) -> None:
+        self.handle, self.updates = None, updates
+        self._made: State | None = state
+        self._finite: bool | None = None
+        self._plan, self._engine, self._n_threads = plan, engine, threads
+
+    def take(self, handle: Any, made: State | None, finite: bool, updates: int) -> None:
+        """Have the weights after another epoch, which may be here."""
+        updates += self.updates
+        made = None if made is None else self._readable(made)
+        # All at once: Ctrl-C may come at any moment.
+        vars(self).update(handle=handle, _made=made, _finite=finite, updates=updates)
+
+    def _readable(self, made: State) -> State:
+        coefs, intercepts, optimizer = readable(made, self._plan.dtype)
+        return made | {"coefs": coefs, "intercepts": intercepts, "optimizer": optimizer}
+
+    @property
+    def made(self) -> State:
+        """The state, here."""
+        if self._made is None:
+            self._made = self._readable(self._engine.gather([self.handle])[0])
+        return self._made
+
+    def come(self) -> State:
+        """The state, which the engine need not keep any more."""
+        made, self.handle = self.made, None
+        return made
 
     def coefs(self) -> list[NDArray[Any]]:
         return self.made["coefs"]
@@ -53,6 +92,8 @@ class Held:
         return self.made["optimizer"]
 
     def is_finite(self) -> bool:
+        if self._finite is not None:
+            return self._finite
         return all(np.isfinite(array).all() for array in self.coefs() + self.intercepts())
 
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, float]:
@@ -81,6 +122,8 @@ class Rounds:
         Rows of each.
     engine : Engine
         What runs tasks.
+    once : bool, default=False
+        Whether there will be no other epoch.
     """
 
     order = None
@@ -89,14 +132,21 @@ class Rounds:
     rows_seen: int
 
     def __init__(
-        self, model: Any, plan: Plan, data: Sequence[Any], rows: Sequence[int], engine: Any
+        self,
+        model: Any,
+        plan: Plan,
+        data: Sequence[Any],
+        rows: Sequence[int],
+        engine: Any,
+        *,
+        once: bool = False,
     ) -> None:
         self._model, self._plan, self._data, self._engine = model, plan, data, engine
-        self._rows = rows
+        self._rows, self._once = rows, once
         self.parts: tuple[int, int, int] = plan.seed, plan.replicas, len(data)
         coefs, intercepts = list(model.coefs_), list(model.intercepts_)
         state = state_of(coefs, intercepts, model._optimizer.state_for(coefs, intercepts))
-        self.trainer = Held(state, model._optimizer.t, plan, model.n_threads)
+        self.trainer = Held(state, model._optimizer.t, plan, engine, model.n_threads)
         self._blocks = blocks_of(rows, plan.replicas)
         self._warned = False
         self.n_batches = max(
@@ -132,13 +182,13 @@ class Rounds:
     ) -> tuple[float, float]:
         """Train on each row once; returns the mean cost and the penalty."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        engine = self._engine
-        before = self.trainer.made | {"seen": np.zeros(5), "own": np.zeros(5)}
+        engine, trainer = self._engine, self.trainer
+        stays = trainer.handle is not None and engine.may_stay()
         # In a task of its own: what is lost with a machine is made again from here.
-        state = engine.submit(same, before)
+        state = trainer.handle if stays else engine.submit(same, trainer.come())
         for number, numbers in enumerate(self._rounds):
             if deadline is not None and number:
-                engine.gather([state])
+                engine.gather([engine.submit(told, state)])
                 if time.monotonic() >= deadline:
                     break
             trained = [
@@ -152,20 +202,24 @@ class Rounds:
                     piece=piece,
                     step=step if steps is None else self._part(steps, number),
                     n_threads=engine.n_threads,
+                    first=not number,
                 )
                 for partition, piece in numbers
             ]
             state = engine.submit(average, *trained)
             engine.round_ends(state)
-        (made,) = engine.gather([state])
-        coefs, intercepts, optimizer = readable(made, self._plan.dtype)
-        made = made | {"coefs": coefs, "intercepts": intercepts, "optimizer": optimizer}
-        self._compare(made["kernels"])
-        self.rows_seen = int(made["seen"][ROWS])
+            if stays and number == min(1, len(self._rounds) - 1):
+                # While it goes on: for Ctrl-C, and so that workers have the next state only.
+                trainer.come()
+        # Both at once if the weights are sure to be asked for.
+        ends = self._once or self._model.n_iter_ + 1 >= self._model.max_iter
+        found, *made = engine.gather([engine.submit(told, state), *([state] if ends else [])])
+        self._compare(found["kernels"])
+        self.rows_seen = int(found["seen"][ROWS])
         n = max(self.rows_seen, 1)
-        self.trainer.updates += int(made["seen"][UPDATES])
-        self.trainer.made = made
-        return float(made["seen"][COST] / n), float(made["seen"][PENALTY] / n)
+        updates = int(found["seen"][UPDATES])
+        trainer.take(state, made[0] if made else None, found["finite"], updates)
+        return float(found["seen"][COST] / n), float(found["seen"][PENALTY] / n)
 
     def _part(self, steps: NDArray[Any], number: int) -> NDArray[Any]:
         """The step sizes of a round."""
@@ -198,9 +252,10 @@ class Scores:
 
     def judge(self, model: Any, trainer: Any) -> tuple[float, float]:
         """Score and loss with the weights of ``trainer``."""
-        names = ("coefs", "intercepts")
-        weights = {name: getattr(trainer, name)() for name in names}
-        state = self._engine.submit(same, weights)
+        state = getattr(trainer, "handle", None)
+        if state is None:
+            names = ("coefs", "intercepts")
+            state = self._engine.submit(same, {name: getattr(trainer, name)() for name in names})
         sums = [
             self._engine.submit(
                 score,

@@ -82,6 +82,7 @@ def train(
     piece: int | None = None,
     step: Any = None,
     n_threads: int | None = 1,
+    first: bool = False,
 ) -> State:
     """Train on each row of a partition, or of a piece of it, once.
 
@@ -109,6 +110,9 @@ def train(
     n_threads : int or None, default=1
         Threads of the core. The result does not depend on it.
 
+    first : bool, default=False
+        Whether this is the first round of an epoch, whose sums start anew.
+
     Returns
     -------
     state : dict
@@ -124,6 +128,8 @@ def train(
             f"All workers need the same version of rustbp: the state is of {state['version']}, and this is "
             f"{_core.__version__}."
         )
+    if first:
+        state = state | {"seen": np.zeros(5)}
     X, y, sample_weight = parts(X, y, sample_weight)
     if not _num_samples(X):
         return state | {"own": np.zeros(5)}
