@@ -97,16 +97,16 @@ def seconds_alone(n):
 
 
 class Watch:
-    """Notes when each epoch of a fit ended."""
+    """Notes when a fit began and each of its epochs ended."""
 
-    def __init__(self):
-        self.ends = []
+    def __init__(self, clock=time.perf_counter):
+        self.ends, self.clock = [], clock
 
     def fit_begins(self, estimator, fitted, *, incremental):
-        self.ends.append(time.perf_counter())
+        self.ends.append(self.clock())
 
     def epoch_ends(self, estimator, fitted):
-        self.ends.append(time.perf_counter())
+        self.ends.append(self.clock())
 
     def fit_ends(self, estimator, fitted, *, reason): ...
 
@@ -252,21 +252,23 @@ def chunks(given):
                 file.write_table(table, row_group_size=GROUP)
                 np.save(folder / f"X-{i:04}.npy", X)
                 np.save(folder / f"y-{i:04}.npy", y)
-        size = (folder / "rows.parquet").stat().st_size
-        for kind in ("memory", "parquet", "npy"):
+        size = (folder / "rows.parquet").stat().st_size / 1e9
+        what = {
+            "memory": "rows in memory",
+            "parquet": f"{size:.2f} GB of Parquet",
+            "npy": f"{size:.2f} GB of .npy files, with no more than {given.limit} MB of data",
+        }
+        # In memory before and after each: the machine may be busy.
+        for kind in ("memory", "parquet", "memory", "npy", "memory"):
             command = [sys.executable, __file__, "child", str(folder), kind]
             command += ["--limit", str(given.limit)]
             command += [] if given.buffer is None else ["--buffer", str(given.buffer)]
             ran = subprocess.run(command, check=True, stdout=subprocess.PIPE)
             found = json.loads(ran.stdout)
-            what = {
-                "memory": "rows in memory",
-                "parquet": f"{size / 1e9:.2f} GB of Parquet",
-                "npy": f"{size / 1e9:.2f} GB of .npy files, with no more than {given.limit} MB of data",
-            }
             print(
                 f"{what[kind]}: {found['rows']:,} rows, peak {found['peak'] / 1e6:.0f} MB (before the fit "
-                f"{found['base'] / 1e6:.0f}), {found['rows'] / found['epoch']:,.0f} rows/s, scan {found['scan']:.1f} s",
+                f"{found['base'] / 1e6:.0f}), {found['rows'] / found['epoch']:,.0f} rows/s, "
+                f"{found['rows'] / found['processor']:,.0f} in a second of all processors, scan {found['scan']:.1f} s",
                 flush=True,
             )
 
@@ -278,21 +280,21 @@ def peak():
 
 
 def child(given):
-    """A fit of two epochs; the second one is timed."""
+    """A fit, of which all epochs but the first are timed."""
     import resource
 
     from rustbp import MLPClassifier
     from rustbp import chunks as make
+    from rustbp._training.callbacks import watching
 
-    starts = []
     folder = given.folder
     if given.kind == "memory":
-        # So many rows as fit with ease.
+        # So many rows as fit with ease, and epochs for some seconds.
         parts = [rows(i, GROUP, COLUMNS) for i in range(8)]
         data = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        n = len(data[1])
+        n, epochs = len(data[1]), 30
     else:
-        n = len(list(folder.glob("y-*.npy"))) * GROUP
+        n, epochs = len(list(folder.glob("y-*.npy"))) * GROUP, 2
         data = [
             make.parquet(folder / "rows.parquet", target="y", buffer=given.buffer)
             if given.kind == "parquet"
@@ -303,25 +305,18 @@ def child(given):
             resource.setrlimit(resource.RLIMIT_DATA, (given.limit * 10**6,) * 2)
     Path("/proc/self/clear_refs").write_text("5")  # So that the peak is that of the fit.
     base = peak()
-
-    def schedule(progress):
-        if not starts or progress in (0.0, 0.5):
-            starts.append(time.perf_counter())
-        return 1.0
-
-    began = time.perf_counter()
-    model = MLPClassifier(**OF_FILE, max_iter=2, schedule=schedule).fit(*data)
-    ended = time.perf_counter()
-    second = starts[-1]
+    began, watch, processor = time.perf_counter(), Watch(), Watch(time.process_time)
+    with watching(watch), watching(processor):
+        MLPClassifier(**OF_FILE, max_iter=epochs, tol=0).fit(*data)
     print(
         json.dumps(
             {
                 "rows": n,
                 "base": base,
                 "peak": peak(),
-                "epoch": ended - second,
-                "scan": starts[0] - began,
-                "loss": float(model.loss_),
+                "epoch": np.diff(watch.ends)[1:].mean(),
+                "processor": np.diff(processor.ends)[1:].mean(),
+                "scan": watch.ends[0] - began,
             }
         )
     )
