@@ -100,6 +100,11 @@ def test_any_engine_gives_the_same_bits():
     assert not np.array_equal(other.coefs_[0], expected.coefs_[0])
 
 
+def test_what_a_fit_leaves_is_packed_once():
+    model = partitions.fit(MLPClassifier(max_iter=2, random_state=0), PARTS, replicas=2)
+    assert model._optimizer.goes_on_from(model._packed)
+
+
 def test_a_round_is_what_it_says():
     """Two replicas, one round: the mean of what the core makes of each, in the order that is drawn."""
     model = classifier(max_iter=1, batch_size=400)

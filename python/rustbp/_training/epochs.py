@@ -257,8 +257,9 @@ class _Epochs:
         else:
             if not self.trainer.is_finite():
                 raise ValueError(NON_FINITE)
-            model._packed = self.batches.packed
-            model._optimizer.remember(self.trainer, self.batches.packed)
+            # Some make it when asked, another one each time.
+            model._packed = packed = self.batches.packed
+            model._optimizer.remember(self.trainer, packed)
         if self.judge.best is not None:
             model.coefs_, model.intercepts_ = self.judge.best
 
