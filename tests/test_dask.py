@@ -29,6 +29,7 @@ import pandas as pd  # noqa: E402
 import dask_workers  # noqa: E402
 from rustbp.dask import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 from rustbp.dask.collections import Collected  # noqa: E402
+from rustbp.dask.engine import using  # noqa: E402
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -120,6 +121,20 @@ def _alone(start):
 def test_a_worker_has_one_partition_at_a_time(client, expected):
     pairs = [dask.delayed(_alone)(start) for start in STARTS]
     assert_same(classifier(persist=False).fit(pairs), expected)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "arrays"])
+def test_partitions_that_are_kept_are_in_pieces_as_they_were_given(client, kind):
+    data = ([dask.delayed(_pair)(start) for start in STARTS], None)
+    parts = Collected("", *(data if kind == "pairs" else (array(), array(y)))).parts
+    with using(client, 2) as engine:
+        engine.keep(parts)
+        for part, (rows, labels) in zip(parts, PARTS, strict=True):
+            found = client.gather(part.futures)
+            found = found[0] if kind == "pairs" else found
+            assert_array_equal(found[0], rows)
+            assert_array_equal(found[1], labels)
+    dask_workers.assert_nothing_is_left(client)
 
 
 class Stored:

@@ -25,6 +25,8 @@ LOOKS_OFTEN = 0.2
 STAY_FOR, STAY_TASKS = 30.0, 1000
 """Seconds and tasks after which the state is sent from the client again: no more is made anew if all workers die, and
 the scheduler has to know of no more."""
+NOT_ROOTS = 5
+"""To Dask, tasks that need one of fewer others are roots, which go to any worker that has nothing to do."""
 PATIENCE = 60.0
 """Seconds to wait for a first worker, or for one again."""
 
@@ -164,7 +166,7 @@ class DaskEngine(Engine):
         do not have the rows, all tasks of a round would be where the state is.
         """
         if not self._places:
-            self._places = [self.submit(place) for _ in range(self._replicas)]
+            self._places = [self.submit(place) for _ in range(max(self._replicas, NOT_ROOTS))]
         return self._places[int(part.where * self._replicas)]
 
     def load(self, part: Part) -> list[Any]:
@@ -326,9 +328,23 @@ class DaskEngine(Engine):
         return False
 
     def keep(self, parts: Sequence[Part]) -> None:
-        """Have workers keep these."""
+        """Have workers keep these, those of a replica together where nothing else decides.
+
+        Dask deals out what is in no array or data frame one by one. Then half of a round's partitions may be with one
+        worker, and others fetch copies, which stay.
+        """
+        if any(part.reader is not None for part in parts):
+            # While workers have nothing to do, so that each gets as many.
+            self._place(parts[0])
+            self._wait(self._places)
         for part in parts:
-            part.futures = self.load(part)
+            if part.reader is None:
+                part.futures = self.load(part)
+                continue
+            made = self.submit(kept, part)
+            # Apart, as some tasks need only one of them.
+            n = len(part.delayed)
+            part.futures = [made] if n == 1 else [self.submit(item, made, i) for i in range(n)]
         self._wait([future for part in parts for future in part.futures or ()])
         self.window = 2
 
@@ -344,6 +360,16 @@ class DaskEngine(Engine):
 
 def place() -> None:
     """Stands for a worker."""
+
+
+def kept(read: Any) -> Any:
+    """A partition."""
+    return read()
+
+
+def item(blocks: Sequence[Any], number: int) -> Any:
+    """One of its blocks."""
+    return blocks[number]
 
 
 def placed(_: None, function: Any, *args: Any, **options: Any) -> Any:
