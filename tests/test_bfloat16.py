@@ -4,6 +4,7 @@ Products and whole fits are tested in the core (src/linalg/dense/bfloat16.rs, sr
 the instructions where the processor lacks them.
 """
 
+import os
 import pickle
 import sys
 import warnings
@@ -163,6 +164,28 @@ def test_any_number_of_threads_gives_the_same(bfloat16, solver, sparse):
             assert_array_equal(one, two)
     # And it is bfloat16 that was used.
     assert not np.array_equal(fits[0].coefs_[-1], exact.coefs_[-1])
+
+
+def test_the_tiles_of_amx_are_used_where_they_are(bfloat16):
+    flags = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    expected = "bfloat16 tiles" if " amx_bf16" in flags else "bfloat16"
+    assert _core.kernel("bfloat16") == expected
+    assert _core.kernel() == _core.kernel(None) != expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_goes_on(bfloat16):
+    """What the system has allowed this process, tiles among it, its children may use too."""
+    X, _, y, _ = digits_in_float32()
+    model = MLPClassifier((64, 64), batch_size=128, max_iter=1, n_threads=2, **BFLOAT16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected = model.fit(X, y).coefs_[0]
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(model.fit(X, y).coefs_[0], expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_numbers_that_overflow_end_in_the_usual_error(bfloat16):

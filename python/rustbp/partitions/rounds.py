@@ -145,7 +145,8 @@ class Rounds:
         self._rows, self._once = rows, once
         self.parts: tuple[int, int, int] = plan.seed, plan.replicas, len(data)
         coefs, intercepts = list(model.coefs_), list(model.intercepts_)
-        state = state_of(coefs, intercepts, model._optimizer.state_for(coefs, intercepts))
+        optimizer = model._optimizer.state_for(coefs, intercepts)
+        state = state_of(coefs, intercepts, optimizer, model.compute)
         self.trainer = Held(state, model._optimizer.t, plan, engine, model.n_threads)
         self._blocks = blocks_of(rows, plan.replicas)
         self._warned = False

@@ -20,8 +20,8 @@ ROWS, WEIGHT, COST, PENALTY, UPDATES = range(5)
 """What the sums are of."""
 
 
-def state_of(coefs: Any, intercepts: Any, optimizer: Any) -> State:
-    """The state before an epoch."""
+def state_of(coefs: Any, intercepts: Any, optimizer: Any, compute: str | None) -> State:
+    """The state before an epoch, trained with products of what `compute` names."""
     return {
         "coefs": list(coefs),
         "intercepts": list(intercepts),
@@ -29,7 +29,7 @@ def state_of(coefs: Any, intercepts: Any, optimizer: Any) -> State:
         "seen": np.zeros(5),
         "own": np.zeros(5),
         "version": _core.__version__,
-        "kernels": (_core.kernel(),),
+        "kernels": (_core.kernel(compute),),
     }
 
 
@@ -67,7 +67,7 @@ def initial(plan: Plan) -> State:
         activation=plan.model.activation,
         dtype=np.dtype(plan.dtype),
     )
-    return state_of(coefs, intercepts, None)
+    return state_of(coefs, intercepts, None, plan.model.compute)
 
 
 def train(
@@ -168,7 +168,7 @@ def train(
         )
     weight = len(order) if rows.sample_weight is None else float(rows.sample_weight[order].sum())
     n = len(order)
-    made = state_of(trainer.coefs(), trainer.intercepts(), trainer.state())
+    made = state_of(trainer.coefs(), trainer.intercepts(), trainer.state(), plan.model.compute)
     made["seen"] = state["seen"]
     made["own"] = np.array([n, weight, cost * n, penalty * n, trainer.updates - before])
     made["kernels"] = tuple(sorted({*state["kernels"], *made["kernels"]}))
