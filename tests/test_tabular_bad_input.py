@@ -105,6 +105,15 @@ def test_numbers_that_are_none_are_refused():
             fitted(np.where(NUMBERS > 5, wrong, NUMBERS))
 
 
+@pytest.mark.parametrize("y", [LABELS, NUMBERS], ids=["labels", "numbers"])
+def test_several_targets_are_refused(y):
+    kind = type(fitted(y))
+    with pytest.raises(
+        ValueError, match=r"y should be a 1d array, got an array of shape \(200, 2\)"
+    ):
+        kind(**QUICK).fit(TABLE, np.column_stack((y, y)))
+
+
 def test_an_unfitted_model_says_so(tmp_path):
     for act in (lambda m: m.predict(TABLE), lambda m: m.save(tmp_path / "model")):
         with pytest.raises(NotFittedError):
