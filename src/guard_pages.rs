@@ -24,6 +24,7 @@ use crate::predict::predict;
 use crate::training::batches::Batches;
 use crate::training::objective::Objective;
 use crate::training::optimizer::Optimizer;
+use crate::training::sharing::split::Split;
 use crate::training::trainer::Trainer;
 
 const PAGE: usize = 4096;
@@ -187,6 +188,9 @@ fn check<T: Real>(isa: Isa, sizes: &[usize], rows: usize, number: usize) {
         if number.is_multiple_of(3) {
             trainer.set_dropout(vec![0.3; sizes.len() - 2]).unwrap();
         }
+        if network.packed_len() > 1 << 16 {
+            trainer.split_to_test = Some(Split { rows: 1, neurons: 2 });
+        }
         for batch_size in [1 + rows / 40, 7 + rows / 10, rows] {
             let batches = Batches { order: Some(&order), size: batch_size, ..Batches::default() };
             trainer.epoch(&data, batches, 2, || false).unwrap();
@@ -238,6 +242,16 @@ fn check_all() {
         // Small batches with many inputs: threads share out neurons.
         check::<f32>(isa, &[784, 30, 10], 100, 0);
         check::<f64>(isa, &[784, 30, 10], 100, 1);
+    }
+    for isa in Isa::all_bfloat16().filter(|isa| *isa != Isa::Bfloat16Model) {
+        for (number, sizes) in
+            [[1, 1, 1], [7, 5, 2], [16, 16, 17], [33, 31, 1], [47, 70, 3]].iter().enumerate()
+        {
+            for rows in [1, 2, 13, 35, 70] {
+                check::<f32>(isa, sizes, rows, number);
+            }
+        }
+        check::<f32>(isa, &[300, 270, 3], 1100, 0);
     }
 }
 

@@ -56,7 +56,7 @@ pub struct Trainer<T> {
     /// Those for the other one of one thread and all, where both are in use.
     pub(super) other_workspaces: Workspaces<T>,
     #[cfg(test)]
-    pub(super) split_to_test: Option<Split>,
+    pub split_to_test: Option<Split>,
     pub(super) pace: Pace,
     /// Sums over a batch that is taken in several goes, or over both halves of one, one after the other.
     pub(super) gradient: Aligned<T>,

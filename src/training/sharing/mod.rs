@@ -15,7 +15,7 @@
 pub mod autotune;
 pub mod by_neurons;
 pub mod by_rows;
-mod grid;
+pub mod grid;
 pub mod halves;
 pub mod load_balance;
 pub mod shares;
