@@ -5,6 +5,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RESULT = HERE / "results" / "run.json"
+# The wide nets on other processors: `run.py --only wide --output results/wide-NAME.json`.
+OTHERS = "wide-*.json"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 # More of the processors than this in other hands, and the figures are not worth keeping.
 BUSY = 0.05
@@ -194,7 +196,20 @@ def _picture(name, alt):
     return [f"![{alt}](plots/{path.name})"] if path.exists() else []
 
 
-def section(result):
+def other_processors(results):
+    """The wide nets elsewhere, each with its machine."""
+    parts = ["### Wide layers on other processors"]
+    for result in results:
+        lines = [line for line in machine_lines(result) if "W1 to W3" not in line]
+        parts += [
+            f"Measured on {result['date']}:",
+            "\n".join(f"- {line}" for line in lines),
+            wide_tables(of_part(result, "wide")),
+        ]
+    return parts
+
+
+def section(result, others=()):
     """What stands between the markers."""
     lines = "\n".join(f"- {line}" for line in machine_lines(result))
     parts = [f"Measured on {result['date']}:", lines]
@@ -206,6 +221,8 @@ def section(result):
             "that of rustbp in the same dtype without `compute`."
         )
         parts += ["### Wide layers", *_picture("wide", WIDE_ALT), about, wide_tables(rows)]
+    if others:
+        parts += other_processors(others)
     if result["serve"]:
         parts += ["### Import, latency, memory", serve_table(result["serve"])]
     if result["goals"]:
@@ -220,11 +237,12 @@ def make_page():
     import plot
 
     result = json.loads(RESULT.read_text())
+    others = [json.loads(path.read_text()) for path in sorted(RESULT.parent.glob(OTHERS))]
     plot.draw(result)
     path = HERE / "README.md"
     before, begin, rest = path.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"README.md must have the lines {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{section(result)}\n\n{END}{after}")
+    path.write_text(f"{before}{BEGIN}\n\n{section(result, others)}\n\n{END}{after}")
     print(f"{path.name} is up to date with {RESULT.name}")

@@ -104,7 +104,7 @@ class Reader:
 
     def __call__(self) -> Any:
         graph = pickle.loads(self._graph) if isinstance(self._graph, bytes) else self._graph
-        # Not dask.get, which leaves circles of references that keep the rows alive for a while.
+        # dask.core's, not dask.get, which leaves circles of references that keep the rows alive for a while.
         blocks = get(graph, self._keys)
         return blocks[0] if len(blocks) == 1 else blocks
 

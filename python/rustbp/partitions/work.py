@@ -109,7 +109,6 @@ def train(
 
     n_threads : int or None, default=1
         Threads of the core. The result does not depend on it.
-
     first : bool, default=False
         Whether this is the first round of an epoch, whose sums start anew.
 
