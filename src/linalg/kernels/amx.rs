@@ -27,7 +27,9 @@ pub fn available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| {
         const TILES_AND_BFLOAT16: u32 = 1 << 24 | 1 << 22;
-        let features = std::arch::x86_64::__cpuid_count(7, 0).edx;
+        #[allow(unused_unsafe, reason = "not unsafe in newer versions of Rust")]
+        // SAFETY: all processors with AVX-512, which is asked for first, have this leaf.
+        let features = unsafe { std::arch::x86_64::__cpuid_count(7, 0).edx };
         features & TILES_AND_BFLOAT16 == TILES_AND_BFLOAT16 && system::allows()
     })
 }
