@@ -219,14 +219,34 @@ def test_members_choose_their_epoch_on_rows_that_they_do_not_learn_from():
     assert member.score(rows[held_out], LABELS[held_out]) == member.best_validation_score_
 
 
+def test_members_that_learn_by_heart_stop_after_the_third_cycle():
+    """Where labels are chance, all but chance is learnt by heart; where they are not, members go on to the end."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 8))
+    chance = TabularMLPClassifier(2, n_threads=1, random_state=0).fit(X, rng.integers(0, 2, 400))
+    third = round(56 * 7 / 15 / recipe.JUDGED_END)
+    first, second = (round(56 * cycle / 15 / recipe.JUDGED_END) for cycle in (1, 3))
+    for member in chance.members_:
+        losses = member.validation_loss_curve_
+        assert member.n_iter_ == len(losses) == third == 30
+        assert losses[-1] > 1.03 * min(losses[first - 1], losses[second - 1])
+        assert member.best_epoch_ <= third
+    clear = TabularMLPClassifier(2, n_threads=1, random_state=0).fit(X, X[:, 0] > 0)
+    assert [member.n_iter_ for member in clear.members_] == [56, 56]
+
+
+def test_so_few_epochs_that_a_cycle_has_none_are_all_made():
+    schedules = recipe.Schedules(3, 1, 0.1, 0.0)
+    assert not any(schedules.learns_by_heart([1.0, 9.0, 99.0][:n]) for n in range(4))
+
+
 def test_validation_rows_of_the_user():
     other = frame(seed=1)
     truth = np.where(other["age"] > 50, "yes", "no")
     model = TabularMLPClassifier(**QUICK).fit(TABLE, LABELS, X_val=other, y_val=truth)
     for member in model.members_:
         assert member.best_validation_score_ == member.score(model.encoder_.transform(other), truth)
-        # Eight epochs of all rows.
-        assert member.t_ == 8 * len(TABLE)
+        assert member.t_ == member.n_iter_ * len(TABLE)
     with pytest.raises(ValueError, match="y_val was not provided"):
         model.fit(TABLE, LABELS, X_val=other)
     with pytest.raises(ValueError, match=r"do not fit: y has classes .*maybe"):

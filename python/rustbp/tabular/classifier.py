@@ -42,7 +42,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
     n_epochs : int, default=56
         Epochs of each member. The best one is kept, so that more cost time, but do little harm; with few rows more
-        of them help at times.
+        of them help at times. A member stops after the third of four cycles (`learning_rate_init`), 30 of 56 epochs,
+        if its loss on held-out rows is then 3 % above that after the first or the second: errors were the same.
 
     batch_size : int, default=256
         Rows of a mini-batch.

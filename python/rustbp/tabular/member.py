@@ -83,12 +83,12 @@ class Member:
         model.n_layers_ = len(sizes)
         model.learning_rate_curve_ = []
         self._judge = Judge(model, first=True, validates=validation is not None, last_of_ties=True)
-        self._diverged = False
+        self._diverged = self._learns_by_heart = False
 
     @property
     def is_done(self) -> bool:
         """Whether all epochs have been trained, or no more of them would be of any use."""
-        return self.epochs_done == self.model.max_iter or self._diverged
+        return self.epochs_done == self.model.max_iter or self._diverged or self._learns_by_heart
 
     def epoch(self, seconds: float | None = None) -> None:
         """Train one epoch, and judge it; it ends after the mini-batch in which so many seconds have passed."""
@@ -111,6 +111,8 @@ class Member:
             if not self._diverged:
                 score, loss = self._validation.judge(model, trainer)
             self._judge.take_score(score, loss, self._weights)
+            losses = model.validation_loss_curve_
+            self._learns_by_heart = self._schedules.learns_by_heart(losses)
         self._print()
 
     def finish(self) -> Any:

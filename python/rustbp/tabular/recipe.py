@@ -24,6 +24,14 @@ JUDGED_END = 7 / 8
 that no epoch is better than those before but by chance. One that keeps its last epoch goes to the end."""
 
 
+CYCLE_ENDS = tuple((2**cycle - 1) / 15 for cycle in (1, 2, 3, 4))
+"""Progress at the ends of the cycles of `coslog4`, where steps are 0."""
+
+BY_HEART = 1.03
+"""A member is done after the third cycle if its loss on held-out rows is then so many times that after the first or
+the second: it learns its rows by heart, and the last cycle, half of all epochs, would not make it better."""
+
+
 def coslog4(progress: Floats) -> Floats:
     """Factor on the step size: four cycles from 0 to 1 and back, each twice as long as the one before.
 
@@ -85,10 +93,18 @@ class Schedules:
     ) -> None:
         progress = end * np.arange(n_epochs * n_batches) / (n_epochs * n_batches)
         self._n_batches = n_batches
+        self._epochs_of_cycles = [round(n_epochs * cycle / end) for cycle in CYCLE_ENDS]
         self._numbers = {
             "learning_rates": learning_rate * coslog4(progress),
             "weight_decays": weight_decay * flat_cos(progress),
         }
+
+    def learns_by_heart(self, losses: Sequence[float]) -> bool:
+        """Whether a member with these losses on held-out rows, one for each epoch so far, should stop (`BY_HEART`)."""
+        first, second, third, _ = self._epochs_of_cycles
+        if len(losses) != third or not 0 < first < second < third:
+            return False
+        return losses[third - 1] > BY_HEART * min(losses[first - 1], losses[second - 1])
 
     def of_epoch(self, epoch: int) -> dict[str, Any]:
         """The numbers of an epoch, counted from 0, under the names that the core's trainer takes."""

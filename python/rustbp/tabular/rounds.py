@@ -53,7 +53,7 @@ class Rounds:
             warn("Training interrupted by user.")
             return
         if not all(member.is_done for member in self._members):
-            epochs = min(member.epochs_done for member in self._members)
+            epochs = min(member.epochs_done for member in self._members if not member.is_done)
             warn(
                 f"max_time={self._max_time} seconds have passed (in epoch {epochs}), and the members are not fully "
                 "trained.",
