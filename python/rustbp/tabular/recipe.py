@@ -24,8 +24,8 @@ JUDGED_END = 7 / 8
 that no epoch is better than those before but by chance. One that keeps its last epoch goes to the end."""
 
 
-CYCLE_ENDS = tuple((2**cycle - 1) / 15 for cycle in (1, 2, 3, 4))
-"""Progress at the ends of the cycles of `coslog4`, where steps are 0."""
+CYCLE_ENDS = 1 / 15, 3 / 15, 7 / 15
+"""Progress at the ends of the first three cycles of `coslog4`, where steps are 0."""
 
 BY_HEART = 1.03
 """A member is done after the third cycle if its loss on held-out rows is then so many times that after the first or
@@ -101,7 +101,7 @@ class Schedules:
 
     def learns_by_heart(self, losses: Sequence[float]) -> bool:
         """Whether a member with these losses on held-out rows, one for each epoch so far, should stop (`BY_HEART`)."""
-        first, second, third, _ = self._epochs_of_cycles
+        first, second, third = self._epochs_of_cycles
         if len(losses) != third or not 0 < first < second < third:
             return False
         return losses[third - 1] > BY_HEART * min(losses[first - 1], losses[second - 1])

@@ -10,23 +10,31 @@ use crate::linalg::kernels::vector::Vector;
 use crate::linalg::kernels::x86::{transpose_f32, transpose_f64, x86_vector};
 use crate::linalg::memory::panels::WIDTH;
 
-x86_vector!(
-    F32x16, __m512, f32, lanes 16, accumulators 24, operands F32x16,
-    splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
-    add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, fma _mm512_fmadd_ps,
-    max _mm512_max_ps, min _mm512_min_ps, sqrt _mm512_sqrt_ps,
-    and _mm512_and_ps, andnot _mm512_andnot_ps, or _mm512_or_ps,
-    nonzero |x| _mm512_maskz_mov_ps(
-        _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()),
-        _mm512_set1_ps(1.0)
-    ),
-    nonzero_bits |x| u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps())),
-    exp2_whole |low| _mm512_castsi512_ps(_mm512_add_epi32(
-        _mm512_slli_epi32::<23>(_mm512_castps_si512(low)),
-        _mm512_castps_si512(_mm512_set1_ps(1.0))
-    )),
-    transpose transpose_f32
-);
+/// Registers of 16 f32, with what their products multiply.
+macro_rules! f32x16 {
+    ($name:ident, $operands:ty) => {
+        x86_vector!(
+            $name, __m512, f32, lanes 16, accumulators 24, operands $operands,
+            splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps,
+            add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps, div _mm512_div_ps, fma _mm512_fmadd_ps,
+            max _mm512_max_ps, min _mm512_min_ps, sqrt _mm512_sqrt_ps,
+            and _mm512_and_ps, andnot _mm512_andnot_ps, or _mm512_or_ps,
+            nonzero |x| _mm512_maskz_mov_ps(
+                _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps()),
+                _mm512_set1_ps(1.0)
+            ),
+            nonzero_bits |x| u32::from(_mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps())),
+            exp2_whole |low| _mm512_castsi512_ps(_mm512_add_epi32(
+                _mm512_slli_epi32::<23>(_mm512_castps_si512(low)),
+                _mm512_castps_si512(_mm512_set1_ps(1.0))
+            )),
+            transpose transpose_f32
+        );
+    };
+}
+pub(super) use f32x16;
+
+f32x16!(F32x16, F32x16);
 
 x86_vector!(
     F64x8, __m512d, f64, lanes 8, accumulators 24, operands F64x8,

@@ -3,6 +3,7 @@
 //!
 //! In the first round each thread goes forward and backward with its own rows (BP1, BP2). In the second each thread does
 //! BP3, BP4 and the update for its own share of the parameters, over the rows of all. No sum is ever split between threads.
+//! Many threads and wide layers have another first round, that of [`grid`](crate::training::sharing::grid).
 
 use std::time::Instant;
 
