@@ -398,7 +398,7 @@ def test_other_models_are_refused(function, model, advice):
 
 
 def test_a_grid_search_is_refused_with_advice():
-    search = GridSearchCV(MLPClassifier(3, solver="lbfgs", max_iter=500), {"alpha": [1.0]}, cv=2)
+    search = GridSearchCV(MLPClassifier(3, solver="lbfgs", random_state=0), {"alpha": [1.0]}, cv=2)
     search.fit(X, LABELS)
     with pytest.raises(TypeError, match="Pass its best_estimator_"):
         backprop(search, X, LABELS)
