@@ -1,6 +1,7 @@
 """The encoder of tables: what it makes of each kind of column, and what it refuses."""
 
 import datetime
+import decimal
 import doctest
 import pickle
 import time
@@ -177,6 +178,33 @@ def test_text_meets_numbers():
     assert_array_equal(encoder.transform(pd.DataFrame({"c": np.array([1, 2], object)})), text)
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (["1.0", "2.50", "x", "1.0"], [1.0, 2.5]),
+        (["007", "8", "x", "8"], [7, 8]),
+        (["TRUE", "FALSE", "unknown", "TRUE"], [True, False]),
+        (["True", "False", "1", "0"], ["True", "False"]),
+    ],
+)
+def test_a_csv_without_the_levels_that_are_no_numbers_is_read_as_numbers(text, read):
+    encoder = TabularEncoder().fit(pd.DataFrame({"c": text}))
+    expected = encoder.transform(pd.DataFrame({"c": text[:2]}))
+    assert expected.any(axis=1).all()
+    assert_array_equal(encoder.transform(pd.DataFrame({"c": read})), expected)
+    assert_array_equal(encoder.transform(pl.DataFrame({"c": read})), expected)
+
+
+def test_intervals_of_cut_are_categories():
+    x = np.arange(30.0)
+    frame = pd.DataFrame({"c": pd.cut(x, 4), "q": pd.qcut(x, 3)})
+    encoder = TabularEncoder().fit(frame)
+    assert encoder.is_categorical_.all()
+    assert encoder.get_feature_names_out()[:2].tolist() == ["c_(-0.029, 7.25]", "c_(14.5, 21.75]"]
+    text = frame.astype(str)
+    assert_array_equal(encoder.transform(frame), TabularEncoder().fit_transform(text))
+
+
 def test_identifiers_are_left_out():
     frame = pd.DataFrame({"name": [f"row {i}" for i in range(100)], "x": np.arange(100.0)})
     with pytest.warns(UserWarning, match="Column 'name' has 100 levels in 100 rows"):
@@ -252,6 +280,16 @@ def test_any_table():
         assert_array_equal(encoder.transform(tables[name]), expected, err_msg=name)
 
 
+def test_integers_that_floats_cannot_hold():
+    """The nearest float, whatever holds them."""
+    x = [2**53 + 1, 2**62, 5, -7] * 2
+    expected = TabularEncoder().fit_transform(np.array(x, dtype=float)[:, None])
+    for table in (pa.table({"x": x}), pl.DataFrame({"x": x}), pd.DataFrame({"x": x})):
+        assert_array_equal(TabularEncoder().fit_transform(table), expected)
+    encoded = TabularEncoder().fit(pa.table({"x": pa.array(x).dictionary_encode()}))
+    assert len(encoded.get_feature_names_out()) == 4
+
+
 def test_sparse_and_dense_alike():
     dense = np.random.default_rng(0).binomial(3, 0.2, (40, 5)).astype(float)
     encoder = TabularEncoder().fit(scipy.sparse.csr_array(dense))
@@ -291,6 +329,7 @@ def test_set_output_and_pickle():
         pd.DataFrame({"when": pd.to_datetime(["2024-01-01"] * 2).tz_localize("UTC")}),
         pd.DataFrame({"when": pd.to_timedelta([1, 2], unit="s")}),
         pd.DataFrame({"when": [datetime.date(2024, 1, 1), None]}),
+        pd.DataFrame({"when": pd.period_range("2024", periods=2, freq="M")}),
         pl.DataFrame({"when": [datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)]}),
         pl.DataFrame({"when": [datetime.time(1), datetime.time(2)]}),
     ],
@@ -305,6 +344,10 @@ def test_other_things_are_refused():
         TypeError, match="Column 'c': argument must be a string or a number, not 'tuple'"
     ):
         TabularEncoder().fit(pd.DataFrame({"c": [(1, 2), "a"]}))
+    with pytest.raises(ValueError, match="Column 'c': a value is too large for dtype"):
+        TabularEncoder().fit(pd.DataFrame({"c": [10**400, 1]}))
+    with pytest.raises(TypeError, match=r"Column 'c': .*signaling NaN"):
+        TabularEncoder().fit(pd.DataFrame({"c": [decimal.Decimal("sNaN"), 1]}))
     with pytest.raises(TypeError, match=r"collect\(\)"):
         TabularEncoder().fit(pl.LazyFrame({"a": [1]}))
     with pytest.raises(ValueError, match="more than once: \\['a'\\]"):

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ _DATES = (
     np.datetime64,
     np.timedelta64,
 )
+
+_NUMBERS = (Real, np.bool_, Decimal)
 
 
 @dataclass
@@ -209,7 +211,8 @@ def _of_arrow(values: Any) -> Column:
     if any(is_kind(kind) for is_kind in numeric):
         # Through a chunked array, which has one way to become NumPy's.
         numbers = pyarrow.chunked_array([values]) if isinstance(values, pyarrow.Array) else values
-        numbers = numbers.cast(pyarrow.float64()).to_numpy()
+        # Integers beyond 2^53 lose digits, as everywhere else.
+        numbers = numbers.cast(pyarrow.float64(), safe=False).to_numpy()
         return Column(numbers=numbers.astype(np.float64), is_category=is_category)
     return _of_objects(values.to_pylist(), is_category=is_category)
 
@@ -249,9 +252,11 @@ def _of_objects(values: Iterable[Any], is_category: bool = False) -> Column:
     table: dict[Any, int] = {}
     try:
         codes = np.array([table.setdefault(value, len(table)) for value in values], dtype=np.intp)
-    except TypeError:
-        wrong = next(type(value).__name__ for value in values if type(value).__hash__ is None)
-        raise TypeError(f"argument must be a string or a number, not {wrong!r}") from None
+    except TypeError as error:
+        wrong = [type(value).__name__ for value in values if type(value).__hash__ is None]
+        if not wrong:
+            raise TypeError(str(error)) from None
+        raise TypeError(f"argument must be a string or a number, not {wrong[0]!r}") from None
     column = _of_levels(codes, list(table))
     column.is_category |= is_category
     return column
@@ -260,33 +265,43 @@ def _of_objects(values: Iterable[Any], is_category: bool = False) -> Column:
 def _of_levels(codes: NDArray[np.intp], levels: list[Any]) -> Column:
     """A column from the objects that its codes stand for; -1 is missing."""
     # One more for the code -1.
-    missing = np.array([*map(_is_missing, levels), True])
+    missing = np.array([*map(is_missing, levels), True])
     present = [level for level, gone in zip(levels, missing[:-1], strict=True) if not gone]
     for level in present:
-        if isinstance(level, _DATES):
+        if isinstance(level, _DATES) or type(level).__name__ == "Period":
             _refuse("M", type(level).__name__)
-        if not isinstance(level, (str, Real, np.bool_, Decimal)):
+        if not isinstance(level, _NUMBERS) and not _is_text(level):
             kind = type(level).__name__
             raise TypeError(f"argument must be a string or a number, not {kind!r}")
-    if not any(isinstance(level, str) for level in present):
+    if not any(map(_is_text, present)):
         numbers = np.full(len(missing), np.nan)
-        numbers[~missing] = [float(level) for level in present]
+        try:
+            numbers[~missing] = [float(level) for level in present]
+        except OverflowError:
+            raise ValueError("a value is too large for dtype('float64')") from None
         return Column(numbers=numbers[codes])
     kept = np.where(missing, -1, np.cumsum(~missing) - 1)
     return Column(codes=kept[codes], levels=[as_text(level) for level in present], is_category=True)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether an object stands for a missing value: None, NaN, or pandas' NA or NaT."""
     if value is None or type(value).__name__ == "NAType":
         return True
     return bool(value != value)
 
 
+def _is_text(level: Any) -> bool:
+    """Whether a level has no number: text, and what pandas.cut gives."""
+    return isinstance(level, str) or type(level).__name__ == "Interval"
+
+
 def as_text(value: Any) -> str:
     """A level as text: integers without a point, whatever their type."""
-    if isinstance(value, (str, bool, np.bool_)):
+    if _is_text(value) or isinstance(value, (bool, np.bool_)):
         return str(value)
-    return str(int(value)) if float(value).is_integer() else str(value)
+    whole = isinstance(value, Integral) or float(value).is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _refuse(kind: str, dtype: Any) -> None:

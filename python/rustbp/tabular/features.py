@@ -197,12 +197,26 @@ class Levels:
         """Which level each row has; -1 for none of those known."""
         if isinstance(self.levels[0], str):
             known = {level: code for code, level in enumerate(self.levels)}
+            if column.numbers is not None:
+                # As another CSV is read that lacks the levels that are no numbers: "1.0" and "TRUE" are 1 there.
+                known = self._codes_of_numbers() | known
             own, found = text_of(column)
             translated = np.array([known.get(level, -1) for level in own] + [-1], dtype=np.intp)
             return translated[found]
         levels, numbers = np.asarray(self.levels), numbers_of(column, strict=False)
         codes = np.minimum(np.searchsorted(levels, numbers), len(levels) - 1)
         return np.where(levels[codes] == numbers, codes, -1)
+
+    def _codes_of_numbers(self) -> dict[str, int]:
+        """The code of each level that reads as a number, by that number as text."""
+        numbers = numbers_of(
+            Column(codes=np.arange(len(self.levels)), levels=self.levels), strict=False
+        )
+        return {
+            as_text(number): code
+            for code, number in enumerate(numbers.tolist())
+            if np.isfinite(number)
+        }
 
 
 ON = 1.5
@@ -244,6 +258,10 @@ def text_of(column: Column) -> tuple[list[str], NDArray[np.intp]]:
     return [as_text(value) for value in values[there].tolist()], np.where(there[codes], codes, -1)
 
 
+_TRUTH = {"true": 1.0, "false": 0.0}
+"""What readers of CSV files take for booleans."""
+
+
 def numbers_of(column: Column, name: str = "", strict: bool = True) -> Floats:
     """The column as numbers, for text what it reads as; NaN for what does not if not ``strict``."""
     if column.numbers is not None:
@@ -258,6 +276,7 @@ def numbers_of(column: Column, name: str = "", strict: bool = True) -> Floats:
                     f"Column {name!r} is one of numbers, and could not convert string to float: {level!r}. Name it in "
                     "categorical_features if it is one of categories."
                 ) from None
+            numbers[code] = _TRUTH.get(level.lower(), np.nan)
     if strict and np.isinf(numbers).any():
         raise ValueError(f"Input X contains infinity in column {name!r}.")
     return numbers[column.codes]
