@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from rustbp import TabularMLPClassifier
+from rustbp import TabularMLPClassifier, TabularMLPRegressor
 from tabular_data import LABELS, NUMBERS, QUICK, TABLE, fitted
 
 
@@ -58,10 +58,14 @@ WRONG = [
         {"y": np.where(LABELS == "yes", None, "no")},
         "Input y contains NaN, None or infinity, in row",
     ),
+    ({"y": pd.array(["a", pd.NA] * 100)}, "Input y contains NaN, None or infinity, in row 1"),
+    ({"y": np.array(["a", 1] * 100, dtype=object)}, "dtype object, and holds int and str"),
+    ({"y": np.array([True, False] * 100, dtype=object)}, r"holds bool.*y.astype\(int\)"),
     ({"y": NUMBERS + 0.5}, "For numbers there is TabularMLPRegressor"),
     ({"sample_weight": np.zeros(200)}, "at least one non-zero"),
     ({"sample_weight": -np.ones(200)}, "Negative values"),
     ({"sample_weight": np.ones(3)}, "sample_weight.shape"),
+    ({"sample_weight": np.eye(200)[3]}, r"1 sample\(s\) of a weight above 0"),
 ]
 
 
@@ -84,6 +88,9 @@ def test_bad_input_is_refused_and_leaves_the_model_as_it_was(given, message):
         ("hidden_layer_sizes", (0,)),
         ("scoring", "nonsense"),
         ("class_weight", "heavy"),
+        ("class_weight", {"yes": -1.0}),
+        ("class_weight", {"yes": np.nan}),
+        ("class_weight", {"yes": np.inf}),
         ("max_time", 0),
         ("categorical_features", ["nowhere"]),
     ],
@@ -103,6 +110,9 @@ def test_numbers_that_are_none_are_refused():
     for wrong in (np.nan, np.inf):
         with pytest.raises(ValueError, match="Input y contains"):
             fitted(np.where(NUMBERS > 5, wrong, NUMBERS))
+
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        TabularMLPRegressor(**QUICK).fit(TABLE, [None, *NUMBERS[1:]])
 
 
 @pytest.mark.parametrize("y", [LABELS, NUMBERS], ids=["labels", "numbers"])
@@ -125,3 +135,17 @@ def test_a_step_that_is_too_large_is_named():
         ConvergenceWarning, match=r"diverged in epoch \d.*smaller learning_rate_init"
     ):
         fitted(NUMBERS, learning_rate_init=1e38)
+
+
+def test_an_epoch_whose_outputs_overflow_is_not_kept():
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 2"):
+        model = fitted(learning_rate_init=1e30)
+    assert np.isfinite(model.predict_proba(TABLE)).all()
+
+
+@pytest.mark.filterwarnings("ignore:Only one class is present")
+def test_a_score_that_the_rows_of_a_member_do_not_have_is_named():
+    rare = np.array(["a"] * 199 + ["b"])
+    with pytest.raises(ValueError, match=r"scorer='roc_auc'\) .*X_val and y_val would give"):
+        fitted(rare, scoring="roc_auc")
+    fitted(rare, scoring="neg_log_loss")

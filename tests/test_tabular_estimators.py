@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.inspection import permutation_importance
-from sklearn.metrics import log_loss, make_scorer, r2_score, recall_score
+from sklearn.metrics import get_scorer, log_loss, make_scorer, r2_score, recall_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
@@ -276,6 +276,22 @@ def test_scoring():
     assert by_name.best_validation_score_ <= 1
 
 
+@pytest.mark.parametrize(
+    "scoring", ["neg_mean_absolute_percentage_error", "neg_mean_squared_error"]
+)
+def test_scorers_see_targets_as_they_came(scoring):
+    """Of one member, the score of the epoch kept is that of the whole model on the rows held out."""
+    y = 1e9 + NUMBERS
+    model = fitted(y, scoring=scoring, n_ensemble=1)
+    _, held_out = folds.splits(np.random.RandomState(0), 1, len(y), None)[0]
+    expected = get_scorer(scoring)(model, TABLE.iloc[held_out], y[held_out])
+    assert_allclose(model.members_[0].best_validation_score_, expected, rtol=1e-4)
+    own = {"X_val": TABLE[:50], "y_val": y[:50]}
+    model = TabularMLPRegressor(**{**QUICK, "n_ensemble": 1}, scoring=scoring).fit(TABLE, y, **own)
+    expected = get_scorer(scoring)(model, TABLE[:50], y[:50])
+    assert_allclose(model.members_[0].best_validation_score_, expected, rtol=1e-4)
+
+
 def test_class_weight_moves_the_answers():
     rare = np.where(np.quantile(NUMBERS, 0.85) < NUMBERS, "yes", "no")
     noisy = np.where(np.random.default_rng(0).random(200) < 0.2, "no", rare)
@@ -297,6 +313,16 @@ def test_rows_without_weight_are_as_if_they_were_not_there(y):
     there = weight > 0
     fewer = kind(**QUICK).fit(TABLE[there], y[there], weight[there])
     assert_allclose(outputs(weighed, TABLE), outputs(fewer, TABLE), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("y", [LABELS, NUMBERS], ids=["labels", "numbers"])
+def test_only_ratios_of_weights_matter(y):
+    weight = np.arange(200) % 4 + 1.0
+    kind = type(fitted(y))
+    expected = outputs(kind(**QUICK).fit(TABLE, y, weight), TABLE)
+    for exponent in (-1000, 1000):
+        found = kind(**QUICK).fit(TABLE, y, np.ldexp(weight, exponent))
+        assert_array_equal(outputs(found, TABLE), expected)
 
 
 def test_verbose_tells_each_member_and_epoch(capsys):
@@ -369,6 +395,10 @@ def test_targets_of_any_size_and_place():
     for shift, scale in ((2000.0, 1.0), (1.7e9, 100.0), (0.0, 1e-12)):
         model = fitted(shift + scale * NUMBERS, n_epochs=40)
         assert model.score(TABLE, shift + scale * NUMBERS) > 0.5
+    # So do numbers whose squares are too large or too small, bit for bit.
+    for size in (1010, -1000):
+        large = fitted(np.ldexp(NUMBERS, size)).predict(TABLE, return_std=True)
+        assert_array_equal(large, np.ldexp(fitted(NUMBERS).predict(TABLE, return_std=True), size))
     constant = fitted(np.full(200, 7.5))
     assert_allclose(constant.predict(TABLE), 7.5, atol=0.5)
 

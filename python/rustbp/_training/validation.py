@@ -1,6 +1,7 @@
 """Rows that a network is judged on, and does not learn from: those the user gave, or some that are held out."""
 
 import math
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -75,6 +76,8 @@ class Validation:
         The same as the user has them.
     trained_on, held_out : ndarray of int64 or None
         Where the rows are held out of those of the fit, indices of the others and of these.
+    in_units : callable, default=None
+        What makes a model that learns from other targets than the user's one that predicts in the units of ``y``.
     """
 
     def __init__(
@@ -84,7 +87,9 @@ class Validation:
         y: Any,
         trained_on: NDArray[np.int64] | None = None,
         held_out: NDArray[np.int64] | None = None,
+        in_units: Callable[[Any], None] | None = None,
     ) -> None:
+        self._in_units = in_units
         self._rows, self._X, self._y = rows, X, y
         self.trained_on: NDArray[np.int64] | None = trained_on
         self.held_out: NDArray[np.int64] | None = held_out
@@ -102,6 +107,8 @@ class Validation:
             return -loss, loss
         judged = model._copy()
         judged.coefs_, judged.intercepts_ = trainer.coefs(), trainer.intercepts()
+        if self._in_units is not None:
+            self._in_units(judged)
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
         score = get_scorer(model.scoring)(judged, self._X, self._y, **options)
         if isinstance(score, np.ndarray) and score.size == 1:

@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_consistent_length
 from rustbp._io.registry import registered
 from rustbp._typing import ClassWeight, RandomState, Scoring, Sizes
 from rustbp.classifier import MLPClassifier
-from rustbp.tabular.ensemble import BaseTabularMLP, Targets
+from rustbp.tabular import columns
+from rustbp.tabular.ensemble import BaseTabularMLP, Targets, of_unit_size
 
 LOG_LOSS = "neg_log_loss"
 
@@ -294,7 +295,12 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             return sample_weight
         labels = targets.fitted["classes_"][targets.y]
         weights = compute_sample_weight(self.class_weight, labels)
-        return weights if sample_weight is None else weights * sample_weight
+        if not (weights >= 0).all() or np.isinf(weights).any():
+            raise ValueError(
+                f"Weights of classes must be finite and not negative. Got class_weight={self.class_weight!r}."
+            )
+        weights = of_unit_size(weights)
+        return weights if sample_weight is None else of_unit_size(weights * sample_weight)
 
     def _member(self, targets: Targets, seed: int) -> MLPClassifier:
         by_loss = self.scoring in ("loss", LOG_LOSS)
@@ -328,13 +334,18 @@ def _labels(y: Any) -> NDArray[Any]:
     if y.dtype.kind == "f":
         missing = ~np.isfinite(y)
     else:
-        missing = (
-            np.array([label is None or label != label for label in y.tolist()])
-            if y.dtype.kind == "O"
-            else np.zeros(0, bool)
-        )
+        labels = y.tolist() if y.dtype.kind == "O" else []
+        missing = np.array([columns.is_missing(label) for label in labels], dtype=bool)
     if missing.any():
         raise ValueError(
             f"Input y contains NaN, None or infinity, in row {int(missing.argmax())}: each row needs a label."
         )
+    if y.dtype.kind == "O":
+        kinds = sorted({type(label).__name__ for label in labels})
+        # scikit-learn's metrics take no other objects.
+        if not all(isinstance(label, str) for label in labels):
+            raise ValueError(
+                f"Unknown label type: y is of dtype object, and holds {' and '.join(kinds)}. Labels must be uniformly "
+                "strings, integers or booleans: convert them, for example with y.astype(str) or y.astype(int)."
+            )
     return y

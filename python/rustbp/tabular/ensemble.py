@@ -5,6 +5,7 @@ as it was.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -163,11 +164,14 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
                 f"This {name} estimator requires y to be passed, but the target y is None."
             )
         table = columns.read(X, name)
-        if table.n_rows < 2:
-            raise ValueError(
-                f"Found a table with {table.n_rows} sample(s), while a minimum of 2 is required by {name}."
-            )
         weight = _weights(sample_weight, table.n_rows)
+        # Rows that say nothing are not counted.
+        n_rows = table.n_rows if weight is None else np.count_nonzero(weight)
+        if n_rows < 2:
+            of_weight = "" if weight is None else " of a weight above 0"
+            raise ValueError(
+                f"Found a table with {n_rows} sample(s){of_weight}, while a minimum of 2 is required by {name}."
+            )
         targets = self._targets(y, table.n_rows, weight)
         encoder = TabularEncoder(self.categorical_features, n_bins=self.n_bins)
         encoder._fit_table(table, weight)
@@ -177,9 +181,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
             if name in ("n_features_in_", "feature_names_in_")
         }
         encoded = _encoded(encoder, table)
-        # Rows that say nothing are not counted.
-        few = (table.n_rows if weight is None else np.count_nonzero(weight)) < folds.FEWEST_ROWS
-        dtype = np.dtype(np.float64 if few else np.float32)
+        dtype = np.dtype(np.float64 if n_rows < folds.FEWEST_ROWS else np.float32)
         given = Given(X_val, y_val, sample_weight_val)
         judged_on = self._validation(given, encoder, fitted, dtype)
         scored = Rows(encoded, targets.y, weight).in_dtype(dtype)
@@ -210,14 +212,13 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
             check_consistent_length(encoded, y)
             targets = self._more_targets(y, fitted)
             weight = _weights(weight, len(encoded))
-            if weight is not None and not weight.any():
-                raise ValueError("Sample weights must contain at least one non-zero number.")
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"The validation data, X_val, y_val and sample_weight_val, do not fit: {error}"
             ) from error
         rows = Rows(encoded, targets, weight).in_dtype(dtype)
-        return Validation(rows, encoded, self._for_scorers(targets, fitted))
+        y = self._for_scorers(targets, fitted)
+        return Validation(rows, encoded, y, in_units=self._in_units(fitted))
 
     def _members(
         self,
@@ -239,7 +240,8 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         else:
             splits = [(np.arange(len(there)), None)] * self.n_ensemble
         seeds = rng.randint(SEEDS, size=self.n_ensemble)
-        y = self._for_scorers(scored.y, targets.fitted)
+        y = self._for_scorers(targets.y, targets.fitted)
+        in_units = self._in_units(targets.fitted)
         n_threads = max(1, self._all_threads() // self.n_ensemble)
         members = []
         for number, ((learns, held_out), seed) in enumerate(zip(splits, seeds, strict=True)):
@@ -253,7 +255,9 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
                 )
             if held_out is not None:
                 held_out = there[held_out]
-                validation = Validation(scored.take(held_out), scored.X[held_out], y[held_out])
+                validation = Validation(
+                    scored.take(held_out), scored.X[held_out], y[held_out], in_units=in_units
+                )
             model = self._member(targets, int(seed))
             model.set_params(
                 hidden_layer_sizes=tuple(sizes),
@@ -276,8 +280,12 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         return threads.allowed(self.n_threads) or _core.get_num_threads()
 
     def _for_scorers(self, y: NDArray[Any], fitted: dict[str, Any]) -> NDArray[Any]:
-        """Targets as a scorer of scikit-learn takes them, who compares them with what a member predicts."""
+        """Targets as the user has them, which a scorer compares with what a member predicts."""
         return y
+
+    def _in_units(self, fitted: dict[str, Any]) -> Callable[[Any], None] | None:
+        """What makes a member one that predicts in the units of the targets; None if it does so already."""
+        return None
 
     def _outputs(self, X: Any) -> list[NDArray[Any]]:
         """What each member puts out for each row, shape (n_rows, n_outputs)."""
@@ -343,10 +351,18 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
 
 
 def _weights(sample_weight: Any, n_rows: int) -> Any:
-    """Weights of so many rows; None where all weigh the same."""
+    """Weights of so many rows, the largest about 1; None where all weigh the same."""
     if sample_weight is None:
         return None
-    return _check_sample_weight(sample_weight, np.empty((n_rows, 1)), ensure_non_negative=True)
+    weight = _check_sample_weight(sample_weight, np.empty((n_rows, 1)), ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return of_unit_size(weight)
+
+
+def of_unit_size(weight: NDArray[Any]) -> NDArray[Any]:
+    """Weights, of which only the ratios matter, divided by a power of two, so that float32 can hold them."""
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def _encoded(encoder: TabularEncoder, table: Table) -> NDArray[np.float32]:

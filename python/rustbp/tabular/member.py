@@ -109,7 +109,7 @@ class Member:
         if self._validation is not None:
             score = loss = math.nan
             if not self._diverged:
-                score, loss = self._validation.judge(model, trainer)
+                score, loss = self._scored()
             self._judge.take_score(score, loss, self._weights)
             losses = model.validation_loss_curve_
             self._learns_by_heart = self._schedules.learns_by_heart(losses)
@@ -139,6 +139,19 @@ class Member:
             )
         self.model.coefs_, self.model.intercepts_ = best
         return self.model
+
+    def _scored(self) -> tuple[float, float]:
+        """Score and loss on held-out rows."""
+        try:
+            score, loss = self._validation.judge(self.model, self._trainer)
+        except ValueError as error:
+            error.args = (
+                f"{error} (On the rows that a member is judged on; X_val and y_val would give it others.)",
+            )
+            raise
+        # Weights of which outputs overflow are no better than those that have done so.
+        self._diverged = not math.isfinite(loss)
+        return (math.nan if self._diverged else score), loss
 
     def _print(self) -> None:
         if self._name is None:

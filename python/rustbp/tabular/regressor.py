@@ -1,12 +1,13 @@
 """The regressor of tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_y, check_consistent_length
 
@@ -77,7 +78,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     scoring : str, callable or None, default=None
         What the best epoch is chosen by, the more the better; the last one of ties. None: minus the loss that is
         trained. Else the name of a scorer of scikit-learn, or a callable ``scoring(estimator, X, y)``, which is given
-        a member, encoded rows and standardised targets.
+        a member, encoded rows and targets; here the member predicts in the units of the targets.
 
     n_threads : int or None, default=None
         Threads; None is ``rustbp.get_num_threads()``. Members train side by side. Results do not depend on it.
@@ -255,21 +256,42 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         _quantiles.of(self)
         y = _numbers(y, self)
         check_consistent_length(np.empty(n_rows), y)
-        mean = float(np.average(y, weights=weight))
-        scale = float(np.sqrt(np.average((y - mean) ** 2, weights=weight)))
+        # Divided by a power of two, which changes no digit: no sum or square is too large or too small then.
+        size = int(np.frexp(np.abs(y).max())[1])
+        unit = np.ldexp(y, -size)
+        mean = np.average(unit, weights=weight)
+        scale = np.ldexp(np.sqrt(np.average((unit - mean) ** 2, weights=weight)), size)
         # A constant target is predicted by the mean alone.
-        fitted = {"target_mean_": mean, "target_scale_": scale if scale > 0 else 1.0}
+        fitted = {
+            "target_mean_": float(np.ldexp(mean, size)),
+            "target_scale_": float(scale) if scale > 0 else 1.0,
+        }
         return Targets(self._standardised(y, fitted), None, fitted)
 
     def _more_targets(self, y: Any, fitted: dict[str, Any]) -> Numbers:
         return self._standardised(_numbers(y, self), fitted)
 
     def _standardised(self, y: Numbers, fitted: dict[str, Any]) -> Numbers:
-        y = (y - fitted["target_mean_"]) / fitted["target_scale_"]
+        mean, scale = fitted["target_mean_"], fitted["target_scale_"]
+        # The difference of halves is finite.
+        y = (0.5 * y - 0.5 * mean) / (0.5 * scale)
         return _quantiles.repeat(self, y.reshape(-1, 1))
 
     def _for_scorers(self, y: Any, fitted: dict[str, Any]) -> Any:
-        return y[:, 0]
+        return fitted["target_mean_"] + fitted["target_scale_"] * y[:, 0]
+
+    def _in_units(self, fitted: dict[str, Any]) -> Callable[[MLPRegressor], None]:
+        def in_units(member: MLPRegressor) -> None:
+            coefs, intercepts = (
+                [array.astype(np.float64) for array in arrays]
+                for arrays in (member.coefs_, member.intercepts_)
+            )
+            coefs[-1] *= fitted["target_scale_"]
+            intercepts[-1] *= fitted["target_scale_"]
+            intercepts[-1] += fitted["target_mean_"]
+            member.coefs_, member.intercepts_ = coefs, intercepts
+
+        return in_units
 
     def _member(self, targets: Targets, seed: int) -> MLPRegressor:
         model = MLPRegressor(
@@ -301,4 +323,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
 def _numbers(y: Any, owner: Any) -> Numbers:
     """Targets as a vector of finite numbers."""
-    return _check_y(y, y_numeric=True, estimator=owner).astype(np.float64)
+    y = _check_y(y, y_numeric=True, estimator=owner).astype(np.float64)
+    # None among objects is NaN only now.
+    assert_all_finite(y, input_name="y")
+    return y
