@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_y, check_consistent_length
+from sklearn.utils.validation import _check_y, check_consistent_length, check_is_fitted
 
 from rustbp import _quantiles
 from rustbp._io.registry import registered
@@ -218,7 +218,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             as they do far from the training rows; it is no interval in which targets lie: that is ``loss='quantile'``.
         """
         outputs = np.asarray(self._outputs(X), dtype=np.float64)
-        quantiles = _quantiles.of(self)
+        quantiles = self._quantiles()
         if quantiles is not None:
             outputs = np.stack([_quantiles.in_order(output, quantiles) for output in outputs])
         elif outputs.shape[2] == 1:
@@ -246,10 +246,15 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             1 at best, and 0 for predicting the mean of y. D² is that for each quantile, by the pinball loss
             (``sklearn.metrics.d2_pinball_score``).
         """
-        quantiles = _quantiles.of(self)
+        quantiles = self._quantiles()
         if quantiles is None:
             return super().score(X, y, sample_weight)
         return _quantiles.score(y, self.predict(X), quantiles, sample_weight)
+
+    def _quantiles(self) -> Numbers | None:
+        """Those that the members have learnt, whatever the parameters are by now."""
+        check_is_fitted(self)
+        return _quantiles.of(self.members_[0])
 
     def _targets(self, y: Any, n_rows: int, weight: Any) -> Targets:
         # A wrong quantile is told before any work.
@@ -311,7 +316,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def _restore(self, stored: dict[str, Any], members: list[Any]) -> None:
         super()._restore(stored, members)
-        quantiles, target = _quantiles.of(self), stored.get("target")
+        quantiles, target = self._quantiles(), stored.get("target")
         n_outputs = 1 if quantiles is None else len(quantiles)
         if not isinstance(target, dict) or any(m.n_outputs_ != n_outputs for m in members):
             raise ValueError(
