@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import rustbp
 from rustbp import TabularMLPClassifier, TabularMLPRegressor
-from rustbp.tabular import classifier, folds, recipe, regressor
+from rustbp.tabular import classifier, encoder, folds, recipe, regressor
 from rustbp.tabular.member import Member
 from tabular_data import LABELS, NUMBERS, QUICK, TABLE, fitted, frame, outputs
 
@@ -156,6 +156,19 @@ def test_the_columns_of_a_frame_may_come_in_another_order_and_levels_may_be_new(
     assert_array_equal(model.predict_proba(strange), model.predict_proba(nothing))
     with pytest.raises(ValueError, match="now missing:\n- town"):
         model.predict(TABLE.drop(columns="town"))
+
+
+@pytest.mark.parametrize("y", [LABELS, NUMBERS], ids=["labels", "numbers"])
+def test_rows_are_encoded_and_predicted_a_part_at_a_time(monkeypatch, y):
+    """Bit for bit as all at once, and what says that something is wrong is said once."""
+    model = fitted(y)
+    expected, encoded = outputs(model, TABLE), model.encoder_.transform(TABLE)
+    monkeypatch.setattr(encoder, "ROWS_OF_A_PART", 33)
+    assert_array_equal(outputs(model, TABLE), expected)
+    assert_array_equal(model.encoder_.transform(TABLE), encoded)
+    with pytest.warns(UserWarning, match="X does not have valid feature names") as warned:
+        assert_array_equal(outputs(model, TABLE.to_numpy(dtype=object)), expected)
+    assert len(warned) == 1
 
 
 def test_categorical_features_by_name_position_or_mask():

@@ -78,11 +78,6 @@ def to_encoder(document: Any, encoder: TabularEncoder) -> TabularEncoder:
     return encoder
 
 
-def width(encoder: TabularEncoder) -> int:
-    """Columns of what it gives."""
-    return sum(feature.width for _, feature in encoder._features)
-
-
 def number(value: Any, what: str) -> float:
     """A finite number of a document."""
     if type(value) is not float or not math.isfinite(value):

@@ -1,5 +1,6 @@
 """The encoder: from a table as it comes to the inputs of a net."""
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
@@ -23,6 +24,10 @@ MOST_BINS, LEAST_BINS, BINS_TOGETHER = 12, 2, 160
 
 ROWS_OF_A_BIN, ROWS_OF_AN_INPUT, MOST_OF_MANY_ROWS = 300, 50, 48
 """Rows that tell finer bins apart: with 15,000, 48 bins made 2 to 4 % fewer errors than 12."""
+
+ROWS_OF_A_PART = 4096
+"""Rows that are encoded at once: what is made of them stays in the cache, and predictions need no memory for the inputs
+of all rows."""
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
@@ -271,18 +276,32 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             feature = features.fit_numbers(column, name, weights, n_bins)
         return feature, "missing" if column.is_missing() else "constant"
 
-    def _encode(self, table: Table, owner: str | None = None) -> Any:
-        """The rows of a table, encoded; messages speak of ``owner``."""
-        order = self._order(table, owner or type(self).__name__)
-        width = sum(feature.width for _, feature in self._features)
-        out = np.empty((table.n_rows, width), dtype=np.float32)
-        start = 0
+    def _encode(self, table: Table) -> NDArray[np.float32]:
+        """The rows of a table, encoded."""
+        out = np.empty((table.n_rows, self._width()), dtype=np.float32)
+        for rows, encoded in self._parts(table, type(self).__name__):
+            out[rows] = encoded
+        return out
+
+    def _parts(self, table: Table, owner: str) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Some rows of a table at a time, encoded; messages speak of ``owner``."""
+        order = self._order(table, owner)
+        values = []
         for at, feature in self._features:
             name = self.feature_names_in_[at] if table.names and order is not None else at
-            column = table.columns[at if order is None else order[at]]
-            feature.encode(column, name, out[:, start : start + feature.width])
-            start += feature.width
-        return out
+            values.append(feature.read(table.columns[at if order is None else order[at]], name))
+        width = self._width()
+        for first in range(0, table.n_rows, ROWS_OF_A_PART):
+            rows = slice(first, min(first + ROWS_OF_A_PART, table.n_rows))
+            out = np.empty((rows.stop - rows.start, width), dtype=np.float32)
+            start = 0
+            for (_, feature), value in zip(self._features, values, strict=True):
+                feature.encode(value[rows], out[:, start : start + feature.width])
+                start += feature.width
+            yield rows, out
+
+    def _width(self) -> int:
+        return sum(feature.width for _, feature in self._features)
 
     def _order(self, table: Table, owner: str) -> list[int] | None:
         """Where in ``table`` each column of `fit` is; None where they have no names."""

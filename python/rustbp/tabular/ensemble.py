@@ -291,8 +291,11 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         """What each member puts out for each row, shape (n_rows, n_outputs)."""
         check_is_fitted(self)
         name = type(self).__name__
-        encoded = self.encoder_._encode(columns.read(X, name), name)
-        return [member._forward(encoded)[1] for member in self.members_]
+        outputs: list[list[NDArray[Any]]] = [[] for _ in self.members_]
+        for _, encoded in self.encoder_._parts(columns.read(X, name), name):
+            for member, parts in zip(self.members_, outputs, strict=True):
+                parts.append(member._forward(encoded)[1])
+        return [np.concatenate(parts) for parts in outputs]
 
     def save(self, path: File) -> None:
         """Write the fitted model to a file, from which `rustbp.load` reads it without running any code.
@@ -327,7 +330,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         """Be what a file says; ValueError if it does not fit together."""
         encoder = TabularEncoder(self.categorical_features, n_bins=self.n_bins)
         document.to_encoder(stored.get("encoder"), encoder)
-        width = document.width(encoder)
+        width = encoder._width()
         kind = type(self)._kind
         if not members or not all(
             type(member) is kind and member.n_features_in_ == width for member in members

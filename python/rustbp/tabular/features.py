@@ -1,7 +1,7 @@
 """What becomes of a column: the inputs that a net gets in its place.
 
-Each feature has ``width`` inputs, ``names`` for them, and writes them with ``encode``. ``fit_numbers`` and
-``fit_levels`` give None for a column that says nothing.
+Each feature has ``width`` inputs, and ``names`` for them. Its ``read`` gives a value for each row of a column, and its
+``encode`` the inputs for some of these. ``fit_numbers`` and ``fit_levels`` give None for a column that says nothing.
 """
 
 from dataclasses import dataclass
@@ -129,10 +129,12 @@ class Numbers:
         bins = [f"{name}_bin{j}" for j in range(max(len(self.edges) - 1, 0))]
         return [name] * self.varies + bins + [f"{name}_missing"] * self.missing
 
-    def encode(self, column: Column, name: str, out: NDArray[np.float32]) -> None:
-        halves = 0.5 * numbers_of(column, name)
+    def read(self, column: Column, name: str) -> Floats:
+        return 0.5 * numbers_of(column, name)
+
+    def encode(self, halves: Floats, out: NDArray[np.float32]) -> None:
         gone = np.isnan(halves)
-        halves[gone] = self.mean
+        halves = np.where(gone, self.mean, halves)
         if self.missing:
             out[:, -1] = gone
         if not self.varies:
@@ -184,8 +186,7 @@ class Levels:
         texts = [as_text(level) for level in self.levels]
         return [f"{name}_{text}" for text in (texts[1:] if len(texts) == 2 else texts)]
 
-    def encode(self, column: Column, name: str, out: NDArray[np.float32]) -> None:
-        codes = self.codes(column)
+    def encode(self, codes: NDArray[np.intp], out: NDArray[np.float32]) -> None:
         out[:] = 0.0
         rows = np.flatnonzero(codes >= 0)
         if self.width == 1:
@@ -193,7 +194,7 @@ class Levels:
         else:
             out[rows, codes[rows]] = ON
 
-    def codes(self, column: Column) -> NDArray[np.intp]:
+    def read(self, column: Column, name: str) -> NDArray[np.intp]:
         """Which level each row has; -1 for none of those known."""
         if isinstance(self.levels[0], str):
             known = {level: code for code, level in enumerate(self.levels)}
