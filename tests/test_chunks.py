@@ -75,6 +75,14 @@ class Reads:
         return self.parts[index]
 
 
+class Buffered(Reads):
+    """Those of a user, with a buffer of any kind."""
+
+    def __init__(self, buffer):
+        super().__init__()
+        self.buffer = buffer
+
+
 def test_buffers_read_each_chunk_once_an_epoch_in_a_new_order_beside_training():
     reads = Reads()
     model = classifier(max_iter=3).fit(reads)
@@ -95,12 +103,34 @@ def test_buffers_learn_as_much_as_fit():
     assert model.score(X[TEST], y[TEST]) > local.score(X[TEST], y[TEST]) - 0.02
 
 
-@pytest.mark.parametrize("kind", ["csr", "pandas"])
-def test_buffers_of_sparse_rows_and_frames(kind):
-    make = {"csr": sparse.csr_array, "pandas": lambda a: pd.DataFrame(a).rename(columns=str)}[kind]
-    found = classifier().fit(Reads([(make(rows), labels) for rows, labels in PARTS]))
+KINDS = {
+    "csr": sparse.csr_array,
+    # Within a buffer some are sparse, and some are not.
+    "some csr": lambda rows: sparse.csr_array(rows) if rows[0, 20] > 0.5 else rows,
+    "pandas": lambda rows: pd.DataFrame(rows).rename(columns=str),
+    "lists": np.ndarray.tolist,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_buffers_of_other_kinds_of_rows(kind):
+    found = classifier().fit(Reads([(KINDS[kind](rows), list(labels)) for rows, labels in PARTS]))
     assert_same(found, classifier().fit(Reads()))
     assert hasattr(found, "feature_names_in_") == (kind == "pandas")
+
+
+def test_a_list_of_pairs_is_chunks():
+    assert_same(classifier().fit([list(part) for part in PARTS]), classifier().fit(PARTS))
+
+
+def test_labels_may_be_text_of_another_dtype_in_each_chunk():
+    names = np.array([*"abcdefghi", "a long one"])
+    parts = [
+        (rows, names[labels].astype(object if i % 2 else f"U{10 + i}"))
+        for i, (rows, labels) in enumerate(PARTS)
+    ]
+    found = classifier().fit(Reads(parts))
+    assert list(found.classes_) == sorted(names)
 
 
 def test_early_stopping_holds_rows_of_each_chunk_out():
@@ -147,6 +177,49 @@ def test_sorted_chunks_warn_and_a_shuffle_mends_it(tmp_path):
         chunks.shuffled(Reads(parts), tmp_path / "mixed")
 
 
+def test_a_shuffle_keeps_names_of_columns_and_labels_that_are_text(tmp_path):
+    names = np.array([*"abcdefghi", "a long one"])
+    order = np.argsort(y[TRAIN], kind="stable")
+    # The first chunk has only short labels.
+    parts = [
+        (pd.DataFrame(X[rows], columns=[f"p{i}" for i in range(64)]), names[y[rows]].astype(kind))
+        for rows, kind in zip(
+            np.array_split(order, 5), [str, object, "U10", object, str], strict=True
+        )
+    ]
+    mixed = chunks.shuffled(parts, tmp_path / "mixed", random_state=0)
+    known = {row.tobytes(): names[label] for row, label in zip(X[TRAIN], y[TRAIN], strict=True)}
+    assert all(
+        known[row.tobytes()] == label
+        for rows, labels in mixed
+        for row, label in zip(rows, labels, strict=True)
+    )
+    model = classifier(max_iter=1).fit(mixed)
+    assert list(model.feature_names_in_) == [f"p{i}" for i in range(64)]
+    assert list(model.classes_) == sorted(names)
+
+
+SHUFFLED = {
+    "none": ([], ValueError, "at least one chunk"),
+    "no rows": ([(X[:0], y[:0])], ValueError, "no rows in any chunk"),
+    "generator": ((part for part in PARTS), TypeError, r"must have len\(\).*generator"),
+    "kinds": ([PARTS[0], (X[:3], np.array([*"abc"]))], TypeError, "Partition 1: .*one kind"),
+    "None": ([(X[:2], np.array(["a", None]))], TypeError, "Partition 0: .*None among labels"),
+    "no y": ([(X[:2], None)], ValueError, "Partition 0: A chunk needs y"),
+}
+
+
+@pytest.mark.parametrize("kind", SHUFFLED)
+def test_what_cannot_be_shuffled(kind, tmp_path):
+    parts, error, message = SHUFFLED[kind]
+    with pytest.raises(error, match=message):
+        chunks.shuffled(parts, tmp_path / "mixed")
+    with pytest.raises(
+        ValueError, match=r"n_chunks must be None or an integer from 1 on; got 2\.5"
+    ):
+        chunks.shuffled(PARTS, tmp_path / "other", n_chunks=2.5)
+
+
 def test_every_order_is_as_likely_as_any_other(tmp_path):
     """Three rows in two chunks: 240 shuffles, chi-squared with 5 degrees of freedom, 99.9 % quantile 20.5."""
     parts = [(np.array([[0.0], [1.0]]), np.array([0, 1])), (np.array([[2.0]]), np.array([2]))]
@@ -172,6 +245,14 @@ def test_npy_files(tmp_path):
     np.save(tmp_path / "short.npy", y[:5])
     with pytest.raises(ValueError, match="have 700, 5 rows"):
         chunks.npy(tmp_path / "x0.npy", tmp_path / "short.npy")
+    with pytest.raises(ValueError, match="rows must be None or an integer from 1 on; got 0"):
+        chunks.npy(tmp_path / "x0.npy", tmp_path / "y0.npy", rows=0)
+    (tmp_path / "text.npy").write_text("label")
+    with pytest.raises(ValueError, match=r"text\.npy is no \.npy file"):
+        chunks.npy(tmp_path / "x0.npy", tmp_path / "text.npy")
+    np.savez(tmp_path / "y.npz", y)
+    with pytest.raises(ValueError, match=r"must be a \.npy file of rows; got NpzFile"):
+        chunks.npy(tmp_path / "x0.npy", tmp_path / "y.npz")
 
 
 @pytest.fixture
@@ -212,6 +293,37 @@ def test_parquet_files(parquet):
         chunks.arrow(table.to_reader(), "label")
 
 
+def test_folders_of_parquet_files(parquet):
+    folder, table, names = parquet
+    assert len(chunks.parquet(folder / "*-0.parquet", "label")) == 4
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import dataset
+    from pyarrow import parquet as files
+
+    dataset.write_dataset(
+        table,
+        folder / "by label",
+        format="parquet",
+        partitioning=["label"],
+        partitioning_flavor="hive",
+    )
+    pieces = chunks.parquet(folder / "by label", "label")
+    assert {str(labels[0]) for _, labels in pieces} == set(names)
+    assert sum(len(labels) for _, labels in pieces) == 1400
+    (folder / "none").mkdir()
+    with pytest.raises(FileNotFoundError, match="There are no files"):
+        chunks.parquet(folder / "none", "label")
+    # A file without a column, of which Arrow makes nulls.
+    files.write_table(table.drop_columns(["p21"]), folder / "part-1.parquet")
+    with pytest.raises(
+        ValueError, match=r"Partition 4: .*part-1\.parquet has no columns \['p21'\]"
+    ):
+        classifier().fit(chunks.parquet([folder / f"part-{i}.parquet" for i in range(2)], "label"))
+    twice = pyarrow.Table.from_arrays([table["p20"]] * 3, names=["a", "a", "b"])
+    with pytest.raises(ValueError, match=r"\['a'\] occur more than once"):
+        chunks.arrow(twice, "b")
+
+
 def test_memory_has_two_buffers():
     """2,000 kB in float64, of which a buffer has 200, beside the chunk that is read and converted."""
     rows = np.random.default_rng(0).random((2500, 100), dtype=np.float32)
@@ -239,6 +351,29 @@ def test_memory_has_two_buffers():
         (lambda: chunks.of(PARTS, buffer=0), ValueError, "buffer must be None or an integer"),
         (lambda: Reads([*PARTS, (X[:5] * np.nan, y[:5])]), ValueError, "10: Input X contains NaN"),
         (lambda: Reads([*PARTS, (X[:5, :3], y[:5])]), ValueError, "10: X has 3 features"),
+        # All of them in memory.
+        (lambda: [*PARTS, (X[:5] * np.nan, y[:5])], ValueError, "10: Input X contains NaN"),
+        (lambda: [*PARTS, (X[:5, :3], y[:5])], ValueError, "10: X has 3 features"),
+        (
+            lambda: [*PARTS, (X[:5], y[:5], y[:5])],
+            ValueError,
+            "all partitions have weights.* 1 of 11",
+        ),
+        (lambda: Reads([*PARTS, (X[:5], y[:5], y[:5])]), ValueError, "weights, or none"),
+        (lambda: Reads([*PARTS, (X[:2], ["a", None])]), ValueError, "10: Input y contains NaN"),
+        (lambda: Reads([*PARTS, (X[:2], [1.0, np.nan])]), ValueError, "10: Input y contains NaN"),
+        (
+            lambda: Reads([*PARTS, (X[:2], pd.Series([1, None]).astype("Int64"))]),
+            ValueError,
+            "10: Input y",
+        ),
+        (
+            lambda: Reads([*PARTS, (X[:2], pd.Series(["a", None]).astype("string"))]),
+            ValueError,
+            "10: Input y",
+        ),
+        (lambda: Reads([*PARTS, (X[0], 1)]), ValueError, "10: y must have a target for each row"),
+        (lambda: Buffered(0), ValueError, "buffer must be None or an integer from 1 on; got 0"),
     ],
 )
 def test_bad_chunks_leave_the_model_as_it_was(make, error, message):
@@ -261,6 +396,24 @@ def test_errors_of_a_reader_come_through_and_weights_beside_are_refused():
         classifier().fit(Torn())
     with pytest.raises(ValueError, match="weights of chunks are in them"):
         classifier().fit(Reads(), sample_weight=np.ones(1400))
+    with pytest.raises(TypeError, match="X has chunks, whose targets are in them"):
+        classifier().fit(chunks.of(PARTS), y[:1400])
+    with pytest.raises(TypeError, match="X_val has chunks"):
+        classifier().fit(X, y, X_val=chunks.of(PARTS))
+    with pytest.raises(ValueError, match="weights of X_val are in its chunks"):
+        classifier().fit(Reads(), X_val=chunks.of(PARTS), y_val=y[:1400])
+
+
+def test_what_a_reader_raises_says_which_chunk_it_was():
+    class Odd(ValueError):
+        def __init__(self, file, line):
+            super().__init__(f"{file}, line {line}")
+
+    def torn():
+        raise Odd("a.csv", 7)
+
+    with pytest.raises(ValueError, match=r"Partition 1: a\.csv, line 7"):
+        classifier().fit(chunks.of([PARTS[0], torn]))
 
 
 def test_the_buffer_is_bounded_by_bytes(monkeypatch):

@@ -1,6 +1,7 @@
 """Training over partitions: pure functions; partitions, replicas and random_state decide the result; rules of fit."""
 
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -98,6 +99,17 @@ def test_any_engine_gives_the_same_bits():
     assert_same(partitions.fit(classifier(n_threads=2), read, replicas=3), expected)
     other = partitions.fit(classifier(), PARTS, replicas=4)
     assert not np.array_equal(other.coefs_[0], expected.coefs_[0])
+
+
+def test_a_schedule_stays_in_this_process():
+    lock = threading.Lock()
+
+    def schedule(progress):
+        with lock:  # which no pickle holds
+            return 1 - progress / 2
+
+    found = partitions.fit(classifier(schedule=schedule), PARTS, engine=Travelling())
+    assert_same(found, partitions.fit(classifier(schedule=lambda at: 1 - at / 2), PARTS))
 
 
 def test_what_a_fit_leaves_is_packed_once():

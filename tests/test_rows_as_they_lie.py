@@ -1,5 +1,6 @@
 """X where it lies: files mapped into memory are not copied; what has no rows at hand is refused; pickles are light."""
 
+import pathlib
 import pickle
 import tracemalloc
 
@@ -160,6 +161,12 @@ def reader():
 def test_streams_are_told_where_they_can_be_read(make, what):
     with pytest.raises(TypeError, match=rf"X is {what}.*rustbp\.chunks"):
         MLPClassifier().fit(make(), LABELS)
+
+
+@pytest.mark.parametrize("path", ["rows.parquet", pathlib.Path("rows.parquet")])
+def test_paths_too(path):
+    with pytest.raises(TypeError, match=r"X is a path, 'rows\.parquet'\. rustbp\.chunks\.parquet"):
+        MLPClassifier().fit(path, LABELS)
 
 
 # ---- models that travel ----

@@ -1,5 +1,6 @@
 """Training data as it comes: validated as scikit-learn does it, and what is no table of rows told from what is."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ _STREAMS = {
     "FileSystemDataset": "a Dataset of Arrow",
     "InMemoryDataset": "a Dataset of Arrow",
     "Scanner": "a Scanner of Arrow",
+    "ParquetFile": "a ParquetFile of Arrow",
+    "ParquetDataset": "a ParquetDataset of Arrow",
 }
 """What has rows, but does not give them all at once."""
 
@@ -24,7 +27,9 @@ def are_chunks(X: Any) -> bool:
     if hasattr(X, "shape") or hasattr(X, "__array__") or isinstance(X, str | dict):
         return False
     if isinstance(X, list | tuple):
-        return bool(X) and all(isinstance(chunk, tuple) and np.ndim(chunk[0]) == 2 for chunk in X)
+        return bool(X) and all(
+            isinstance(chunk, list | tuple) and len(chunk) and np.ndim(chunk[0]) == 2 for chunk in X
+        )
     return hasattr(X, "__len__") and hasattr(X, "__getitem__")
 
 
@@ -43,8 +48,8 @@ def check(model: Any, **given: Any) -> None:
     Raises
     ------
     TypeError
-        For iterators, lazy frames and readers, which cannot be gone over again in another order, and for Dask's
-        objects that are no arrays.
+        For iterators, lazy frames and readers, which cannot be gone over again in another order, for paths, for
+        chunks beside arrays, and for Dask's objects that are no arrays.
     """
     kind = type(model).__name__
     elsewhere = f"rustbp.dask.Dask{kind} trains where the data is"
@@ -65,6 +70,15 @@ def check(model: Any, **given: Any) -> None:
                     f"X is Dask's {what}: fit computes all of it in this process, whose memory must have room for it. "
                     f"{elsewhere}."
                 )
+        elif isinstance(data, str | os.PathLike):
+            raise TypeError(
+                f"{name} is a path, {os.fspath(data)!r}. rustbp.chunks.parquet and .npy make of files what fit reads."
+            )
+        elif module == "rustbp" and what == "Chunks":
+            raise TypeError(
+                f"{name} has chunks, whose targets are in them: fit(chunks) without y, and X_val=chunks without y_val "
+                "where X has chunks, too."
+            )
         elif hasattr(data, "__next__") or (what in _STREAMS and module in ("polars", "pyarrow")):
             raise TypeError(
                 f"{name} is {_STREAMS.get(what, f'an iterator ({what})')}, which has no rows at hand. fit goes over "

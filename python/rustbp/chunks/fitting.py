@@ -17,8 +17,10 @@ from rustbp._training import packed
 from rustbp._training.mini_batches import batch_size_of
 from rustbp._training.validation import Given
 from rustbp._warn import warn
+from rustbp.chunks.sources import checked, read
 from rustbp.partitions.fitting import Engine, Partitions, run, scans_of
-from rustbp.partitions.planning import Plan, column, mean_skew, named, parts
+from rustbp.partitions.part import column, named, parts
+from rustbp.partitions.planning import Plan, check_weights, mean_skew
 
 ROOM = 256 << 20
 """Bytes of rows in memory at a time, where nobody says how many chunks are mixed with each other."""
@@ -26,12 +28,6 @@ BESIDE = 3
 """Chunks beside two buffers: one on its way from a file, as that has it, as an array and encoded."""
 SORTED = 0.25
 """How different chunks may be before a fit warns."""
-
-
-def read(chunks: Any, number: int) -> Any:
-    """One chunk, as a tuple."""
-    chunk = chunks[number]
-    return tuple(chunk) if isinstance(chunk, list) else chunk
 
 
 def fit(
@@ -84,14 +80,19 @@ def _trained(
     engine = Engine()
     engine.n_threads = estimator.n_threads
     judged_on = None
-    if validation.X is not None and validation.y is None and are_chunks(validation.X):
+    if validation.X is not None and are_chunks(validation.X):
         others: Any = validation.X
+        if validation.y is not None or validation.sample_weight is not None:
+            raise ValueError(
+                "The targets and weights of X_val are in its chunks; got y_val or sample_weight_val beside them."
+            )
         judged_on = [(partial(read, others, number),) for number in range(len(others))]
         validation = Given()
     once = (incremental, classes)
     if len(chunks) == 1 and judged_on is None:
         return _in_memory(estimator, chunks, [0], given, validation, *once)
     scans = scans_of(estimator, data, engine)
+    check_weights(scans)
     buffer = _buffer(chunks, scans)
     numbers = [number for number, found in enumerate(scans) if found["rows"]]
     if 0 < len(numbers) <= buffer and judged_on is None:
@@ -131,25 +132,34 @@ def _in_memory(
 ) -> Any:
     """The fit of all rows at once."""
     found = [parts(read(chunks, number)) for number in numbers]
-    X = _together([X for X, _, _ in found])
-    weights = [weight for _, _, weight in found if weight is not None]
-    if weights and len(weights) < len(found):
-        raise ValueError("Either all chunks have weights, or none.")
-    y = _together([column(y) for _, y, _ in found])
-    weight = np.concatenate([column(weight) for weight in weights]) if weights else None
-    if incremental:
-        options: dict[str, Any] = {
-            f"{name}_val": value for name, value in validation._asdict().items()
-        }
-        if is_classifier(estimator):
-            if classes is None and not estimator.soft_targets:
-                classes = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
-            options["classes"] = classes
-        return estimator.partial_fit(X, y, weight, **options)
+    try:
+        X = _together([X for X, _, _ in found])
+        y = _together([column(y) for _, y, _ in found])
+        weights = [column(weight) for _, _, weight in found if weight is not None]
+        weight = np.concatenate(weights) if weights else None
+        if incremental:
+            options: dict[str, Any] = {
+                f"{name}_val": value for name, value in validation._asdict().items()
+            }
+            if is_classifier(estimator):
+                if classes is None and not estimator.soft_targets:
+                    classes = np.unique(y) if y.ndim == 1 else np.arange(y.shape[1])
+                options["classes"] = classes
+            return estimator.partial_fit(X, y, weight, **options)
+        told = {"incremental": False, "given": given, "validation": validation}
+        return estimator._train(estimator._copy(), X, y, weight, **told)
+    except ValueError:
+        if len(found) > 1:
+            _check(estimator, {number: X for number, (X, _, _) in zip(numbers, found, strict=True)})
+        raise
+
+
+def _check(estimator: Any, chunks: dict[int, Any]) -> None:
+    """Look which chunk does not fit, where all of them together do not."""
     model = estimator._copy()
-    told = {"incremental": False, "given": given, "validation": validation}
-    estimator._train(model, X, y, weight, **told)
-    return estimator
+    for number, X in chunks.items():
+        with named(number):
+            _arrays.validated(model, X, reset=X is next(iter(chunks.values())))
 
 
 def _together(arrays: Sequence[Any]) -> Any:
@@ -165,9 +175,9 @@ def _together(arrays: Sequence[Any]) -> Any:
 
 
 def _buffer(chunks: Any, scans: Sequence[dict[str, Any]]) -> int:
-    buffer = getattr(chunks, "buffer", None)
+    buffer = checked("buffer", getattr(chunks, "buffer", None))
     if buffer is not None:
-        return int(buffer)
+        return buffer
     bytes_of = [found["bytes"] for found in scans if found["rows"]]
     if not bytes_of:
         return 1
@@ -296,7 +306,9 @@ class Buffers:
             if len(numbers) == 1:
                 return rows
             others.append(rows._replace(X=None))
-            if scipy.sparse.issparse(rows.X):
+            if scipy.sparse.issparse(rows.X) or sparse:
+                if X is not None:
+                    sparse, X = [X[:filled]], None
                 sparse.append(rows.X)
                 continue
             if X is None:

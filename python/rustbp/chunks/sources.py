@@ -42,9 +42,7 @@ class Chunks:
     ) -> None:
         if not len(readers):
             raise ValueError("There must be at least one chunk; got none.")
-        if buffer is not None and (not isinstance(buffer, int | np.integer) or buffer < 1):
-            raise ValueError(f"buffer must be None or an integer from 1 on; got {buffer!r}.")
-        self.buffer = buffer
+        self.buffer = checked("buffer", buffer)
         self.feature_names = feature_names
         self._readers = readers
 
@@ -56,6 +54,19 @@ class Chunks:
 
     def __iter__(self) -> Iterator[Chunk]:
         return (self[i] for i in range(len(self)))
+
+
+def checked(name: str, number: Any) -> int | None:
+    """A number of chunks or rows, where somebody gives one."""
+    if number is not None and (not isinstance(number, int | np.integer) or number < 1):
+        raise ValueError(f"{name} must be None or an integer from 1 on; got {number!r}.")
+    return None if number is None else int(number)
+
+
+def read(chunks: Any, number: int) -> Any:
+    """One chunk, as a tuple."""
+    chunk = chunks[number]
+    return tuple(chunk) if isinstance(chunk, list) else chunk
 
 
 def of(chunks: Sequence[Any], *, buffer: int | None = None) -> Chunks:
@@ -151,6 +162,7 @@ def npy(
     OSError, ValueError
         If files are missing, or do not have as many rows as each other.
     """
+    rows = checked("rows", rows)
     files = [_files(paths) for paths in (X, y, sample_weight) if paths is not None]
     if len({len(paths) for paths in files}) > 1:
         raise ValueError(
@@ -186,9 +198,13 @@ def _files(paths: Any) -> list[Any]:
 
 
 def _open(path: Any) -> NDArray[Any]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not array.ndim:
-        raise ValueError(f"{path} must be a file of rows; got a single number.")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path} is no .npy file of numbers or text: {error}") from error
+    if not isinstance(array, np.ndarray) or not array.ndim:
+        what = "a single number" if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(f"{path} must be a .npy file of rows; got {what}.")
     return array
 
 
@@ -266,6 +282,7 @@ def arrow(
         raise TypeError(
             f"dataset must be a Dataset or a Table of Arrow, which can be read anywhere; got {type(dataset).__name__}."
         )
+    rows = checked("rows", rows)
     schema = dataset.schema
     targets = [target] if isinstance(target, str) else list(target)
     names = _features(schema, targets, weight, columns)
@@ -308,7 +325,8 @@ def parquet(
     Parameters
     ----------
     path : path or list of paths
-        A file, several, or a folder of them; whatever ``pyarrow.dataset.dataset`` takes.
+        A file, several, or a folder of them; a path may have wildcards. Folders named ``year=2026`` give a column
+        ``year``.
 
     target : str or list of str
         Columns of the targets.
@@ -337,11 +355,12 @@ def parquet(
     _pyarrow()
     import pyarrow.dataset
 
-    if isinstance(path, os.PathLike):
-        path = os.fspath(path)
-    elif not isinstance(path, str):
-        path = [os.fspath(one) for one in path]
-    dataset = pyarrow.dataset.dataset(path, format="parquet")
+    found = [os.fspath(one) for one in _files(path)]
+    dataset = pyarrow.dataset.dataset(
+        found[0] if len(found) == 1 else found, format="parquet", partitioning="hive"
+    )
+    if not dataset.files:
+        raise FileNotFoundError(f"There are no files in {path}.")
     return arrow(dataset, target, weight=weight, columns=columns, buffer=buffer)
 
 
@@ -358,7 +377,11 @@ def _features(
 ) -> list[str]:
     others = [*targets, *([] if weight is None else [weight])]
     names = [name for name in schema.names if name not in others]
-    names = names if columns is None else list(columns)
+    if columns is not None:
+        names = [columns] if isinstance(columns, str) else list(columns)
+    twice = [name for name in dict.fromkeys([*others, *names]) if schema.names.count(name) > 1]
+    if twice:
+        raise ValueError(f"Columns must have names of their own; {twice} occur more than once.")
     missing = [name for name in [*others, *names] if name not in schema.names]
     if missing:
         raise ValueError(f"There are no columns {missing}; there are {schema.names}.")
@@ -395,6 +418,7 @@ class _Arrow:
             table = self._piece.to_table(schema=self._schema, columns=wanted)
         else:
             table = self._piece.select(wanted)
+        self._check(table)
         X = np.empty((table.num_rows, len(self._names)), self._dtype)
         # A null becomes NaN, which fit refuses.
         values = [table.column(name).to_numpy() for name in self._names]
@@ -407,6 +431,16 @@ class _Arrow:
         y = np.column_stack([_values(table.column(name)) for name in self._targets])
         chunk = (X, y[:, 0] if self._vector else y)
         return (*chunk, *(_values(table.column(name)) for name in weights))
+
+    def _check(self, table: Any) -> None:
+        """Refuse a file that lacks a column, of which Arrow makes one of nulls."""
+        empty = [
+            name for name in table.column_names if table.column(name).null_count == len(table) > 0
+        ]
+        if empty and hasattr(self._piece, "physical_schema"):
+            lacks = [name for name in empty if name not in self._piece.physical_schema.names]
+            if lacks:
+                raise ValueError(f"{self._piece.path} has no columns {lacks}.")
 
 
 def _values(column: Any) -> NDArray[Any]:

@@ -18,7 +18,8 @@ from rustbp.dask.collections import Collected, is_collection, lazily
 from rustbp.dask.engine import DaskEngine, Part, client_of, using
 from rustbp.dask.mixing import mixed
 from rustbp.partitions.fitting import Partitions, run, scans_of
-from rustbp.partitions.planning import column, head, mean_skew, parts, scan
+from rustbp.partitions.part import column, parts
+from rustbp.partitions.planning import head, mean_skew, scan
 from rustbp.partitions.scores import errors, total
 
 CONSTRAINTS: dict[str, list[Any]] = {

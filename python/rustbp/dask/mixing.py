@@ -8,7 +8,8 @@ import scipy.sparse
 from sklearn.utils import _safe_indexing
 
 from rustbp.dask.engine import DaskEngine, Part
-from rustbp.partitions.planning import MIX, column, parts
+from rustbp.partitions.part import column, named, parts
+from rustbp.partitions.planning import MIX
 
 FROM = 16
 """Old partitions that a new one is made of."""
@@ -45,7 +46,8 @@ def cut(
     X: Any, y: Any = None, sample_weight: Any = None, *, n_slices: int, seed: int, partition: int
 ) -> list[Any]:
     """A partition in random slices."""
-    X, y, sample_weight = parts(X, y, sample_weight)
+    with named(partition):
+        X, y, sample_weight = parts(X, y, sample_weight)
     y = column(y)
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, MIX, partition, 0]))
     found = []

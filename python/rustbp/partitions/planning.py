@@ -1,15 +1,14 @@
 """What all partitions have in common: found by a look at each, planned once, and the same for every task."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing, assert_all_finite
+from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
@@ -17,40 +16,13 @@ from rustbp import _arrays
 from rustbp._mapped import needs_conversion
 from rustbp._training import packed
 from rustbp._training.optimizer import Optimizer
+from rustbp.partitions.part import column, named, parts, refuse_missing
 from rustbp.partitions.scaling import batch_and_step, pieces_of
 
 MOST_LABELS = 10_000
 """More are numbers that somebody took for classes."""
 ORDER, HELD_OUT, DROPOUT, MIX = range(4)
 """What is drawn for a partition."""
-
-
-def parts(X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
-    """X, y and weights of a partition, which may come as one tuple, or from a function that reads them."""
-    if callable(X) and not hasattr(X, "shape"):
-        X = X()
-    if isinstance(X, tuple) and y is None:
-        if len(X) not in (2, 3):
-            raise ValueError(f"A partition is (X, y) or (X, y, sample_weight); got {len(X)} parts.")
-        X, y, sample_weight = (*X, None)[:3]
-    return X, y, sample_weight
-
-
-@contextmanager
-def named(partition: int | None) -> Iterator[None]:
-    """Have errors say which partition they are of."""
-    try:
-        yield
-    except (TypeError, ValueError, ZeroDivisionError) as error:
-        if partition is None:
-            raise
-        raise type(error)(f"Partition {partition}: {error}") from error
-
-
-def column(y: Any) -> Any:
-    """Targets as an array, a single column as a vector."""
-    y = np.asarray(y)
-    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def scan(
@@ -88,14 +60,16 @@ def scan(
     Returns
     -------
     found : dict
-        ``rows``, ``weight``; ``kind``, ``labels`` and ``counts``, or ``low``, ``high``, ``mean``, ``square``; and
-        ``head``, the first row of X.
+        ``rows``, ``weight``, ``weighted``; ``kind``, ``labels`` and ``counts``, or ``low``, ``high``, ``mean``,
+        ``square``; and ``head``, the first row of X.
     """
-    X, y, sample_weight = parts(X, y, sample_weight)
     with named(partition):
+        X, y, sample_weight = parts(X, y, sample_weight)
         if y is None:
             raise ValueError("A partition needs y beside X: (X, y) or (X, y, sample_weight).")
         y = column(y)
+        if not y.ndim:
+            raise ValueError(f"y must have a target for each row; got {y[()]!r}.")
         found: dict[str, Any] = {"rows": len(y), "weight": float(len(y)), "head": None}
         found["shape"] = y.shape[1:]
         if X is not None and _num_samples(X) != len(y):
@@ -106,13 +80,13 @@ def scan(
             found["head"] = head(X)
             width = 4 if _is_float32(X) else 8
             found["bytes"] = width * (X.nnz * 2 if hasattr(X, "nnz") else math.prod(X.shape))
+        found["weighted"] = sample_weight is not None
         if sample_weight is not None:
             weight = _check_sample_weight(column(sample_weight), y)
             found["weight"] = float(weight.sum(dtype=np.float64))
+        refuse_missing(y)
         if not classifies or soft_targets:
             numbers = y.reshape(len(y), -1)
-            if numbers.dtype.kind == "f":
-                assert_all_finite(numbers, input_name="y")
             found |= {"low": numbers.min(axis=0), "high": numbers.max(axis=0)}
             if numbers.dtype.kind in "biuf":
                 numbers = numbers.astype(np.float64, copy=False)
@@ -182,8 +156,7 @@ def mean_skew(scans: Sequence[dict[str, Any]]) -> float:
 
 def _labels(scans: Sequence[dict[str, Any]]) -> NDArray[Any]:
     found = [one["labels"] for one in scans]
-    kinds = {"numbers" if label.dtype.kind in "biuf" else label.dtype.name for label in found}
-    kinds = {"text" if kind.startswith("str") else kind for kind in kinds}
+    kinds = {_kind(label) for label in found}
     if len(kinds) > 1:
         raise TypeError(
             f"Labels of all partitions must be of one kind; got {' and '.join(sorted(kinds))}."
@@ -195,6 +168,22 @@ def _labels(scans: Sequence[dict[str, Any]]) -> NDArray[Any]:
             "are regressors."
         )
     return labels
+
+
+def _kind(labels: NDArray[Any]) -> str:
+    if labels.dtype == object and all(isinstance(label, str) for label in labels):
+        return "text"
+    kinds = {"b": "numbers", "i": "numbers", "u": "numbers", "f": "numbers", "U": "text"}
+    return kinds.get(labels.dtype.kind, labels.dtype.name)
+
+
+def check_weights(scans: Sequence[dict[str, Any]]) -> None:
+    """Refuse weights that some partitions have and others lack."""
+    weighted = [found.get("weighted", False) for found in scans if found["rows"]]
+    if any(weighted) and not all(weighted):
+        raise ValueError(
+            f"Either all partitions have weights, or none; got weights in {sum(weighted)} of {len(weighted)}."
+        )
 
 
 def stub(scans: Sequence[dict[str, Any]], first: Any, model: Any, classes: Any) -> tuple[Any, Any]:
@@ -370,6 +359,7 @@ def prepare(
 ) -> Any:
     """Have ``model``, which is changed, know labels and features, and have weights: what `fit` does before its first
     epoch, of all its rows at once. Returns what it says of them."""
+    check_weights(scans)
     heads = [found["head"] for found in scans if found["head"] is not None]
     if head is None:
         if not heads:
@@ -398,7 +388,8 @@ def plan_of(
     n_parts = sum(found["rows"] > 0 for found in scans)
     replicas = max(1, min(replicas, n_parts))
     own, factor, bound = batch_and_step(model, replicas, rows)
-    template = type(model)(**model.get_params(deep=False))
+    # Steps come with each task, from a schedule that may be of this process alone.
+    template = type(model)(**model.get_params(deep=False) | {"schedule": None})
     names = ("classes_", "_label_binarizer", "n_outputs_", "out_activation_", "n_features_in_")
     for name in (*names, "feature_names_in_"):
         if hasattr(model, name):

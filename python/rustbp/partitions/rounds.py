@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -269,8 +270,20 @@ class Scores:
             )
             for number, part in enumerate(self._data)
         ]
-        found, loss = total(self._engine.gather(sums), model)
+        with _of_validation(not self._held_out):
+            found, loss = total(self._engine.gather(sums), model)
         return (-loss if model.scoring == "loss" else found), loss
+
+
+@contextmanager
+def _of_validation(others: bool) -> Iterator[None]:
+    """Have errors say that they are not of the partitions that are trained on."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not others:
+            raise
+        raise type(error)(f"The validation data does not fit: {error}") from error
 
 
 class Summed:

@@ -8,7 +8,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import _num_samples
 
 from rustbp import _core
-from rustbp.partitions.planning import Plan, named, parts
+from rustbp.partitions.part import named, parts
+from rustbp.partitions.planning import Plan
 from rustbp.partitions.work import State, readable
 
 
@@ -61,7 +62,8 @@ def score(
     sums : dict
         ``weight`` and ``cost``; and ``right``, or ``mean``, ``square`` and ``error``.
     """
-    X, y, sample_weight = parts(X, y, sample_weight)
+    with named(partition):
+        X, y, sample_weight = parts(X, y, sample_weight)
     if not _num_samples(X):
         return {"weight": 0.0}
     with named(partition):

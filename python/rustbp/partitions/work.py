@@ -10,7 +10,8 @@ from sklearn.utils.validation import _num_samples
 
 from rustbp import _arrays, _core
 from rustbp._training import initial_weights
-from rustbp.partitions.planning import DROPOUT, ORDER, Plan, named, parts
+from rustbp.partitions.part import named, parts
+from rustbp.partitions.planning import DROPOUT, ORDER, Plan
 
 State = dict[str, Any]
 """``coefs``, ``intercepts`` and ``optimizer``, arrays as those of a trainer; ``seen``, sums over the rows of the epoch
@@ -129,7 +130,8 @@ def train(
         )
     if first:
         state = state | {"seen": np.zeros(5)}
-    X, y, sample_weight = parts(X, y, sample_weight)
+    with named(partition):
+        X, y, sample_weight = parts(X, y, sample_weight)
     if not _num_samples(X):
         return state | {"own": np.zeros(5)}
     with named(partition):
@@ -264,7 +266,8 @@ def gradient(
     sums : dict
         ``cost``, ``weight`` and ``gradient``, in float64.
     """
-    X, y, sample_weight = parts(X, y, sample_weight)
+    with named(partition):
+        X, y, sample_weight = parts(X, y, sample_weight)
     found = np.zeros(len(packed), dtype=plan.dtype)
     if not _num_samples(X):
         return {"cost": 0.0, "weight": 0.0, "gradient": found.astype(np.float64)}
