@@ -198,6 +198,25 @@ def test_predictions_of_arrays_with_empty_blocks(client):
     assert_array_equal(model.predict(X[:5]), local.predict(X[:5]))
 
 
+def test_a_graph_of_predictions_has_the_weights_once():
+    model = DaskMLPClassifier.from_local(MLPClassifier((400,), max_iter=1).fit(X, y))
+    weights = sum(array.nbytes for array in model.coefs_)
+    pairs = [dask.delayed(part) for part in PARTS]
+    frame_of = frame().drop(columns="label")
+    lazy = [
+        model.predict(array()),
+        model.predict(frame_of).optimize(),
+        dask.delayed(model.predict(pairs)),
+    ]
+    for found in lazy:
+        graph = dict(found.__dask_graph__())
+        rows = sum(rows.nbytes for rows, _ in PARTS)
+        assert sum(len(pickle.dumps(task)) for task in graph.values()) < 1.5 * weights + 2 * rows
+    # Partitions are what fit takes, too.
+    for one, (rows, _) in zip(dask.compute(*model.predict(pairs)), PARTS, strict=True):
+        assert_array_equal(one, model.predict(rows))
+
+
 def test_scores_validation_weights_and_early_stopping(client):
     weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
     model = classifier(early_stopping=True).fit(array(), array(y), array(weight))
@@ -333,13 +352,12 @@ import numpy as np
 from rustbp.dask import DaskMLPClassifier
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-itself = os.getpid()
 
 def schedule(progress):
-    # In the second epoch; workers have a copy of this.
-    if progress > 0.001 and os.getpid() == itself and "BEGUN" not in os.environ:
+    # In the second epoch.
+    if progress > 0.001 and "BEGUN" not in os.environ:
         os.environ["BEGUN"] = "1"
-        threading.Timer(0.5, os.kill, (itself, signal.SIGINT)).start()
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     return 1.0
 
 if __name__ == "__main__":
@@ -359,6 +377,24 @@ if __name__ == "__main__":
 """
 
 
+def test_errors_say_which_data_and_which_partition_they_are_of(client):
+    bad = nan_in_one()
+    model = classifier().fit(array(), array(y))
+    with pytest.raises(ValueError, match="Partition 3: Input X contains NaN"):
+        model.score(bad, array(y))
+    with pytest.raises(
+        ValueError, match="validation data does not fit: Partition 3: Input X contains"
+    ):
+        classifier().fit(array(), array(y), X_val=bad, y_val=array(y))
+    with pytest.raises(
+        ValueError, match="y_val must be a collection of Dask with the partitions of X_val"
+    ):
+        classifier().fit(array(), array(y), X_val=array())
+    with pytest.raises(TypeError, match="got a list of Future"):
+        classifier().fit([client.submit(_pair, 0)])
+    dask_workers.assert_nothing_is_left(client)
+
+
 def test_ctrl_c_keeps_the_last_epoch(client):
     command = [sys.executable, "-c", INTERRUPTED, client.scheduler.address]
     found = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -370,8 +406,8 @@ def test_without_a_client_or_with_a_closed_one(client):
     closed.close()
     with pytest.raises(RuntimeError, match="client is closed"):
         classifier(client=closed).fit(array(), array(y))
-    with client.as_current():
-        pass
+    with pytest.raises(TypeError, match=r"client must be a distributed\.Client; got 'tcp:"):
+        classifier(client=client.scheduler.address).fit(array(), array(y))
     with pytest.warns(ConvergenceWarning):
         classifier(client=client, max_iter=1).fit(array(), array(y))
 

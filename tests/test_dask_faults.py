@@ -65,7 +65,7 @@ def assert_same(found, expected):
 
 
 class Flat:
-    """A schedule that tells the client, and no worker, that training goes on."""
+    """A schedule that tells that training goes on."""
 
     def __init__(self, told):
         self.told = told
@@ -74,9 +74,6 @@ class Flat:
         if self.told is not None and progress > 0.2:
             self.told()
         return 1.0
-
-    def __reduce__(self):
-        return Flat, (None,)
 
 
 def once(action):
@@ -208,6 +205,23 @@ def test_no_client():
 
 
 # ---- workers ----
+
+
+def test_a_cluster_that_starts_workers_for_tasks(expected):
+    with (
+        dask.config.set(dask_workers.PATIENT),
+        distributed.LocalCluster(
+            n_workers=0, threads_per_worker=1, processes=True, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine, "FIRST", 0.1)
+            with pytest.raises(RuntimeError, match=r"no workers for 0\.1 seconds"):
+                classifier().fit(delayed())
+        assert_nothing_is_left(client)
+        cluster.adapt(minimum=0, maximum=1, interval="200ms")
+        assert_same(classifier().fit(delayed()), expected)
 
 
 def test_one_worker_without_a_nanny(expected):

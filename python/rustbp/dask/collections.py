@@ -12,6 +12,7 @@ from dask.delayed import Delayed
 from distributed.protocol import pickle
 
 from rustbp.dask.engine import Part, needs_of
+from rustbp.partitions.part import parts
 
 SMALL = 100_000
 """Bytes of what many partitions need, a file that is open, and each task may have a copy of."""
@@ -26,6 +27,13 @@ def _is_delayed_list(data: Any) -> bool:
     return (
         isinstance(data, list | tuple) and bool(data) and all(isinstance(d, Delayed) for d in data)
     )
+
+
+def _kind(data: Any) -> str:
+    if not isinstance(data, list | tuple):
+        return type(data).__name__
+    kinds = sorted({type(item).__name__ for item in data[:100]})
+    return f"a {type(data).__name__} of {' and '.join(kinds)}" if kinds else "none"
 
 
 class Collected:
@@ -45,18 +53,21 @@ class Collected:
     targets: list[Part] | None
     rows_of_x: list[Part] | None
 
-    def __init__(self, local: str, X: Any, y: Any, sample_weight: Any = None) -> None:
+    def __init__(
+        self, local: str, X: Any, y: Any, sample_weight: Any = None, *, ending: str = ""
+    ) -> None:
         if not is_collection(X):
             raise TypeError(
-                f"X must be a collection of Dask, or a list of delayed (X, y); got {type(X).__name__}. For data in "
+                f"X{ending} must be a collection of Dask, or a list of delayed (X, y); got {_kind(X)}. For data in "
                 f"this process there is rustbp.{local}."
             )
-        given = {"X": X, "y": y, "sample_weight": sample_weight}
+        names = [f"{name}{ending}" for name in ("X", "y", "sample_weight")]
+        given = dict(zip(names, (X, y, sample_weight), strict=True))
         cut = {name: _delayed(name, data) for name, data in given.items() if data is not None}
         counts = {name: len(blocks) for name, blocks in cut.items()}
         if len(set(counts.values())) > 1:
             raise ValueError(f"{', '.join(counts)} must have the same partitions; got {counts}.")
-        _check_lengths(given)
+        _check_lengths(names[0], given)
         self.parts = [
             Part(blocks, number=number)
             for number, blocks in enumerate(zip(*cut.values(), strict=True))
@@ -67,7 +78,7 @@ class Collected:
         if y is None:
             if not _is_delayed_list(X):
                 raise ValueError(
-                    "y must be a collection of Dask with the partitions of X; got None."
+                    f"y{ending} must be a collection of Dask with the partitions of X{ending}; got None."
                 )
             self.targets = self.rows_of_x = None
         else:
@@ -171,11 +182,11 @@ def _delayed(name: str, data: Any) -> list[Any]:
         )
     if not hasattr(type(data), "__dask_graph__") or not hasattr(data, "to_delayed"):
         raise TypeError(
-            f"{name} must be a collection of Dask with the partitions of X; got {type(data).__name__}."
+            f"{name} must be a collection of Dask with the partitions of X; got {_kind(data)}."
         )
     if hasattr(data, "numblocks"):
-        if name == "X" and data.ndim != 2:
-            raise ValueError(f"X must have 2 dimensions; got {data.ndim}.")
+        if name.startswith("X") and data.ndim != 2:
+            raise ValueError(f"{name} must have 2 dimensions; got {data.ndim}.")
         if any(n > 1 for n in data.numblocks[1:]):
             raise ValueError(
                 f"{name} has its columns in {data.numblocks[1]} chunks, and a partition has whole rows: "
@@ -185,42 +196,47 @@ def _delayed(name: str, data: Any) -> list[Any]:
     return list(np.ravel(blocks)) if isinstance(blocks, np.ndarray) else list(blocks)
 
 
-def _check_lengths(given: dict[str, Any]) -> None:
+def _check_lengths(of_x: str, given: dict[str, Any]) -> None:
     known = {
         name: data.chunks[0]
         for name, data in given.items()
         if hasattr(data, "numblocks") and not any(math.isnan(n) for n in data.chunks[0])
     }
     for name, lengths in known.items():
-        if "X" in known and lengths != known["X"]:
+        if of_x in known and lengths != known[of_x]:
             raise ValueError(
-                f"X and {name} must have rows cut alike; got chunks {known['X'][:4]} and {lengths[:4]}."
+                f"{of_x} and {name} must have rows cut alike; got chunks {known[of_x][:4]} and {lengths[:4]}."
             )
 
 
 def lazily(model: Any, method: str, X: Any, empty: Any) -> Any:
     """Predictions of partitions, made when somebody computes them; ``empty`` are those of no rows."""
+    # A task of its own, so that a graph has the weights once.
+    options = {
+        "model": dask.delayed(model, pure=True, traverse=False),
+        "method": method,
+        "empty": empty,
+    }
     if hasattr(X, "numblocks"):
         _delayed("X", X)
         wide = empty.ndim == 2
         return X.map_blocks(
             predicted,
-            model=dask.delayed(model, pure=True, traverse=False),
-            method=method,
-            empty=empty,
+            **options,
             meta=empty,
             dtype=empty.dtype,
             **({"chunks": (X.chunks[0], (empty.shape[1],))} if wide else {"drop_axis": 1}),
         )
     if hasattr(X, "map_partitions"):
         meta = _frame(empty, X._meta.index)
-        return X.map_partitions(predicted_frame, model=model, method=method, empty=empty, meta=meta)
+        return X.map_partitions(predicted_frame, **options, meta=meta)
     predict = dask.delayed(predicted, pure=True)
-    return [predict(part, model=model, method=method, empty=empty) for part in X]
+    return [predict(part, **options) for part in _delayed("X", X)]
 
 
 def predicted(X: Any, model: Any, method: str, empty: Any) -> Any:
     """What a model predicts for a partition, which may have no rows."""
+    X, *_ = parts(X)
     return getattr(model, method)(X) if X.shape[0] else empty
 
 

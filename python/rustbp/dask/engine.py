@@ -28,7 +28,9 @@ the scheduler has to know of no more."""
 NOT_ROOTS = 5
 """To Dask, tasks that need one of fewer others are roots, which go to any worker that has nothing to do."""
 PATIENCE = 60.0
-"""Seconds to wait for a first worker, or for one again."""
+"""Seconds to wait for a worker again."""
+FIRST = 20.0
+"""Seconds to wait for a first one."""
 
 
 def client_of(estimator: Any) -> Any:
@@ -39,7 +41,7 @@ def client_of(estimator: Any) -> Any:
     RuntimeError
         If there is none, or it is closed, or has no workers.
     TypeError
-        If it is asynchronous.
+        If it is none, or asynchronous.
     """
     client = estimator.client
     if client is None:
@@ -50,6 +52,8 @@ def client_of(estimator: Any) -> Any:
                 f"{type(estimator).__name__} needs a Dask client: distributed.Client(...), made before or passed as "
                 "client."
             ) from None
+    if not isinstance(client, distributed.Client):
+        raise TypeError(f"client must be a distributed.Client; got {client!r}.")
     if client.asynchronous:
         raise TypeError(
             "client is asynchronous, and fit waits for its tasks: use a client made with asynchronous=False."
@@ -133,11 +137,15 @@ class DaskEngine(Engine):
         self.n_threads = max(1, fewest // at_once)
 
     def _await_workers(self) -> dict[str, int]:
-        since = time.monotonic()
+        since, wanted = time.monotonic(), None
         while not (threads := self.client.nthreads()):
-            if time.monotonic() - since > min(PATIENCE, 10.0):
+            # A cluster that adapts itself starts workers for tasks.
+            wanted = wanted or self.submit(place)
+            if time.monotonic() - since > FIRST:
+                wanted.release()
                 raise RuntimeError(
-                    "The cluster of the client has no workers; wait_for_workers(1) waits for one."
+                    f"The cluster of the client has had no workers for {FIRST:g} seconds; wait_for_workers(1) waits "
+                    "for one, and adapt(minimum=1) keeps one."
                 )
             time.sleep(0.1)
         return threads
@@ -250,8 +258,8 @@ class DaskEngine(Engine):
             what = f"Partition {names}" if len(lost) == 1 else f"Data of partitions {names}"
         return (
             f"{what} was lost with the worker that had it, and there is nothing to make it anew from: it was "
-            "scattered, or somebody cancelled it. Give fit a collection that Dask can compute again, of files or of "
-            "functions; it may be persisted."
+            "scattered, somebody cancelled it, or it is another client's. Give fit a collection that Dask can compute "
+            "again, of files or of functions; it may be persisted."
         )
 
     def _needs_lost(self, part: Part) -> bool:

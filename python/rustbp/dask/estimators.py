@@ -18,7 +18,7 @@ from rustbp.dask.collections import Collected, is_collection, lazily
 from rustbp.dask.engine import DaskEngine, Part, client_of, using
 from rustbp.dask.mixing import mixed
 from rustbp.partitions.fitting import Partitions, run, scans_of
-from rustbp.partitions.part import column, parts
+from rustbp.partitions.part import column, named, parts
 from rustbp.partitions.planning import head, mean_skew, scan
 from rustbp.partitions.scores import errors, total
 
@@ -111,7 +111,7 @@ class OnDask:
         collected = Collected(self._local.__name__, *data)
         judged_on = None
         if is_collection(validation.X):
-            judged_on = Collected(self._local.__name__, *validation)
+            judged_on = Collected(self._local.__name__, *validation, ending="_val")
             validation = Given()
         with using(client, self.replicas) as engine:
             if len(engine.workers) > self.replicas:
@@ -279,7 +279,10 @@ class OnDask:
         with using(client_of(self), self.replicas) as engine:
             model.n_threads = engine.n_threads
             there = engine.submit(_same, model)
-            sums = [engine.submit(_score_sums, there, part) for part in collected.parts]
+            sums = [
+                engine.submit(_score_sums, there, part, partition=number)
+                for number, part in enumerate(collected.parts)
+            ]
             return total(engine.gather(sums))[0]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -333,16 +336,19 @@ def _scanned(learner: Any, collected: Collected, engine: DaskEngine) -> tuple[li
     return scans, engine.gather([engine.submit(head, collected.rows_of_x[number])])[0]
 
 
-def _score_sums(model: Any, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, Any]:
-    X, y, sample_weight = parts(X, y, sample_weight)
-    y = column(y)
-    if not len(y):
-        return {"weight": 0.0}
-    weight = None if sample_weight is None else column(sample_weight)
-    amount = float(len(y) if weight is None else weight.sum(dtype=np.float64))
-    if not amount:
-        return {"weight": 0.0}
-    if is_classifier(model):
-        return {"weight": amount, "right": model.score(X, y, weight) * amount}
-    output = model.predict(X).reshape(len(y), -1)
-    return {"weight": amount, **errors(y.reshape(len(y), -1), output, weight)}
+def _score_sums(
+    model: Any, X: Any, y: Any = None, sample_weight: Any = None, *, partition: int
+) -> dict[str, Any]:
+    with named(partition):
+        X, y, sample_weight = parts(X, y, sample_weight)
+        y = column(y)
+        if not len(y):
+            return {"weight": 0.0}
+        weight = None if sample_weight is None else column(sample_weight)
+        amount = float(len(y) if weight is None else weight.sum(dtype=np.float64))
+        if not amount:
+            return {"weight": 0.0}
+        if is_classifier(model):
+            return {"weight": amount, "right": model.score(X, y, weight) * amount}
+        output = model.predict(X).reshape(len(y), -1)
+        return {"weight": amount, **errors(y.reshape(len(y), -1), output, weight)}
