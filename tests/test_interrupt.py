@@ -77,6 +77,7 @@ assert np.array_equal(CALL(100), before)
 """
 
 LATEST = 0.2
+TRIES = 4
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there")
@@ -91,14 +92,22 @@ LATEST = 0.2
     ids=lambda p: p["solver"] + ("-early" if "early_stopping" in p else ""),
 )
 def test_interrupted_epoch(parameters):
-    assert interrupted(FIT.replace("PARAMETERS", repr(parameters))) < LATEST
+    assert_interrupted_in_time(FIT.replace("PARAMETERS", repr(parameters)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("call", ["forward", "predict", "backprop"])
 def test_interrupted_call(call, dtype):
-    assert interrupted(CALL.replace("CALL", call).replace("DTYPE", repr(dtype))) < LATEST
+    assert_interrupted_in_time(CALL.replace("CALL", call).replace("DTYPE", repr(dtype)))
+
+
+def assert_interrupted_in_time(program):
+    # A machine with other work may let the child wait, but not every time.
+    seconds = []
+    while not seconds or (seconds[-1] >= LATEST and len(seconds) < TRIES):
+        seconds.append(interrupted(program))
+    assert seconds[-1] < LATEST, seconds
 
 
 def interrupted(program):

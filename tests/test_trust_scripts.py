@@ -10,6 +10,9 @@ import sizes
 import steps
 
 TORTURE = Path(__file__).parent / "torture"
+TRIES = 3
+"""Of a script that falls short in time alone, as it may beside other work."""
+
 # Signals, fork and /proc are not everywhere.
 SCRIPTS = {
     "native_calls": True,
@@ -30,7 +33,10 @@ def test_script(name):
     if not SCRIPTS[name]:
         pytest.skip("needs what this system does not have")
     command = [sys.executable, TORTURE / f"{name}.py", "--quick"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    for _ in range(TRIES):
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        if run.returncode != sizes.LATE:
+            break
     assert run.returncode == 0, run.stdout + run.stderr
     print(run.stdout)
 
