@@ -2,6 +2,7 @@
 
 import threading
 import tracemalloc
+import warnings
 from functools import partial
 
 import numpy as np
@@ -291,6 +292,21 @@ def test_parquet_files(parquet):
         chunks.parquet(folder, "p20")
     with pytest.raises(TypeError, match="must be a Dataset or a Table"):
         chunks.arrow(table.to_reader(), "label")
+
+
+def test_rows_to_validate_on_have_the_columns_of_the_files(parquet):
+    folder, table, names = parquet
+    frame = table.drop_columns(["label"]).to_pandas()
+    for buffer in (3, 8):
+        pieces = chunks.parquet(folder, "label", buffer=buffer)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="X has feature names")
+            model = classifier().fit(pieces, X_val=frame, y_val=names)
+        assert model.validation_scores_[-1] == pytest.approx(model.score(frame, names))
+        other = chunks.parquet(folder, "label", columns=list(frame)[::-1])
+        for options in ({"X_val": other}, {"X_val": frame[list(frame)[::-1]], "y_val": names}):
+            with pytest.raises(ValueError, match="X_val must have the columns of X"):
+                classifier().fit(pieces, **options)
 
 
 def test_folders_of_parquet_files(parquet):

@@ -324,6 +324,12 @@ def test_what_is_wrong_with_one_partition(client, kind, estimator):
         model.to_local()
 
 
+def test_weights_that_some_partitions_lack_are_refused_before_they_are_mixed(client):
+    some = [pair if i else (*pair, np.ones(len(pair[1]))) for i, pair in enumerate(PARTS)]
+    with pytest.raises(ValueError, match=r"weights, or none; got weights in 1 of 8"):
+        classifier(mix=True).fit([dask.delayed(pair) for pair in some])
+
+
 def test_a_regressor_has_the_bits_of_the_local_loop(client):
     local = partitions.fit(MLPRegressor(**OPTIONS), PARTS, replicas=2)
     assert_same(DaskMLPRegressor(**OPTIONS, replicas=2).fit(delayed()), local)

@@ -384,6 +384,15 @@ def test_bad_partitions_are_named_and_leave_the_model_as_it_was(data, error, mes
     assert pickle.dumps(model) == before
 
 
+def test_what_is_no_estimator_and_no_number_of_replicas():
+    for estimator in (MLPClassifier, 3):
+        with pytest.raises(TypeError, match="must be an MLPClassifier or an MLPRegressor"):
+            partitions.fit(estimator, PARTS)
+    for replicas in (0, 2.5, "2"):
+        with pytest.raises(ValueError, match="replicas must be an integer from 1 on"):
+            partitions.fit(classifier(), PARTS, replicas=replicas)
+
+
 def test_states_of_another_version_are_refused():
     plan = plan_for(classifier())
     state = partitions.initial(plan)

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.utils.validation import _get_feature_names
 
 from rustbp import _arrays, _core
 from rustbp._inputs import are_chunks
@@ -57,6 +58,7 @@ def fit(
                 f"The columns must be those of the fit before, {list(known)}; got {list(names)}."
             )
         # The arrays themselves have no names.
+        validation = _nameless(validation, names)
         learner = estimator._copy()
         vars(learner).pop("feature_names_in_", None)
     known = getattr(estimator, "classes_", None)
@@ -70,6 +72,18 @@ def fit(
     if model is not estimator:
         estimator._adopt(model)
     return estimator
+
+
+def _nameless(validation: Given, names: Sequence[str]) -> Given:
+    """Rows to validate on, as arrays of the same columns."""
+    X = validation.X
+    of_chunks = X is not None and are_chunks(X)
+    others = getattr(X, "feature_names", None) if of_chunks else _get_feature_names(X)
+    if others is None:
+        return validation
+    if list(others) != list(names):
+        raise ValueError(f"X_val must have the columns of X, {list(names)}; got {list(others)}.")
+    return validation if of_chunks else validation._replace(X=np.asarray(X))
 
 
 def _trained(

@@ -19,7 +19,7 @@ from rustbp.dask.engine import DaskEngine, Part, client_of, using
 from rustbp.dask.mixing import mixed
 from rustbp.partitions.fitting import Partitions, run, scans_of
 from rustbp.partitions.part import column, named, parts
-from rustbp.partitions.planning import head, mean_skew, scan
+from rustbp.partitions.planning import check_weights, head, mean_skew, scan
 from rustbp.partitions.scores import errors, total
 
 CONSTRAINTS: dict[str, list[Any]] = {
@@ -157,6 +157,7 @@ class OnDask:
         self, learner: Any, collected: Collected, scans: list[dict[str, Any]], engine: DaskEngine
     ) -> tuple[list[Part], list[dict[str, Any]]]:
         """The partitions to train on, mixed if they are sorted, kept if there is room, and what is in each."""
+        check_weights(scans)
         rows = [found["rows"] for found in scans]
         fits = collected.n_bytes(scans) < _memory(engine.client) / 2
         skew = mean_skew(scans) if learner.solver != "lbfgs" else 0.0

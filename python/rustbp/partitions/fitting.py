@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,12 @@ def fit(
     >>> bool(model.score(X / 16, y) > 0.95)
     True
     """
+    if isinstance(estimator, type) or not hasattr(estimator, "_adopt"):
+        raise TypeError(
+            f"estimator must be an MLPClassifier or an MLPRegressor; got {estimator!r}."
+        )
+    if not isinstance(replicas, Integral) or replicas < 1:
+        raise ValueError(f"replicas must be an integer from 1 on; got {replicas!r}.")
     estimator._validate_params()
     parts = [part if isinstance(part, tuple) else (part,) for part in data]
     validation = Given(X_val, y_val, sample_weight_val)
