@@ -74,8 +74,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         See `TabularEncoder`.
 
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, as ``{label: weight}``, by which the cost of a row is multiplied in training; not so
-        scores. 'balanced' weighs each class by the inverse of its frequency in `y`.
+        Weights of the classes, as ``{label: weight}`` with 1 for those that are not named, by which the cost of a row
+        is multiplied in training; not so scores. 'balanced' weighs each class by the inverse of its frequency in `y`.
 
     scoring : str, callable or None, default=None
         What the best epoch is chosen by, the more the better; the last one of ties. None: accuracy. 'loss': minus the

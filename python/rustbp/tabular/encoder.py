@@ -80,8 +80,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     A missing number is replaced by the mean, and an input says that it was missing, if it was in some training row.
 
-    Dates are refused: put numbers in their place. So is a column of categories in which more than half of the rows, and
-    more than 20, have a level of their own, as identifiers have: it is left out with a warning.
+    Dates are refused: put numbers in their place. A column of categories that has more than 20 levels, and more than
+    half as many as rows, is taken for an identifier, and left out with a warning.
 
     References
     ----------

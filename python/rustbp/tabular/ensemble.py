@@ -133,8 +133,8 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
             Class labels for the classifier, numbers for the regressor.
 
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row in training and in scores; None weighs all alike. Rows of weight 0 are left out, as if
-            they were not there; but a class that only such rows have is known.
+            Weight of each row in training and in scores, of which only the ratios matter; None weighs all alike. Rows
+            of weight 0 are left out, as if they were not there; but a class that only such rows have is known.
 
         X_val : {array-like, sparse matrix, frame} of shape (n_val, n_features), default=None
             Rows on which each member chooses its best epoch. Then every member learns from all rows of `X`, in place of
