@@ -75,6 +75,17 @@ def test_not_fitted_stays_not_fitted():
     assert ours.to_sklearn().hidden_layer_sizes == (3,)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_of_two_is_the_logistic_unit_of_their_difference(dtype):
+    ours = rustbp.MLPClassifier(output_activation="softmax", max_iter=5, random_state=0)
+    ours.fit(X.astype(dtype), Y > 0)
+    assert ours.coefs_[-1].shape == (100, 2)
+    theirs = ours.to_sklearn()
+    compare(ours, theirs, X.astype(dtype), 1e-5 if dtype == np.float32 else 1e-13)
+    assert theirs.coefs_[-1].shape == (100, 1)
+    theirs.partial_fit(X.astype(dtype), Y > 0)
+
+
 def test_what_cannot_be_converted():
     with pytest.raises(TypeError, match="got LogisticRegression"):
         rustbp.from_sklearn(LogisticRegression())

@@ -254,6 +254,9 @@ def test_what_is_not_a_fitted_model_is_refused():
     for other in (TheirClassifier(), make_pipeline(MLPClassifier())):
         with pytest.raises(TypeError, match=rf"of rustbp, got sklearn's {type(other).__name__}"):
             rustbp.to_onnx(other)
+    table = rustbp.TabularMLPRegressor(n_ensemble=1, n_epochs=1).fit(np.eye(5), np.arange(5.0))
+    with pytest.raises(TypeError, match=r"rustbp's TabularMLPRegressor\. Its members_"):
+        rustbp.to_onnx(table)
 
 
 @pytest.mark.parametrize("classes", [np.array([0, 2**63, 2**64 - 1], np.uint64), [0, 1.5, 2]])

@@ -216,6 +216,12 @@ def test_members_are_ordinary_estimators():
     assert member.best_validation_score_ == max(member.validation_scores_)
     best = 8 - int(np.argmax(member.validation_scores_[::-1]))
     assert member.best_epoch_ == best
+    with pytest.warns(UserWarning, match="does not have"):
+        theirs = member.to_sklearn()
+    assert_allclose(theirs.predict_proba(rows), member.predict_proba(rows), rtol=1e-4, atol=1e-6)
+    for act in (rustbp.to_sklearn, lambda m: rustbp.input_gradients(m, rows)):
+        with pytest.raises(TypeError, match=r"members_|cannot convert TabularMLPClassifier"):
+            act(model)
     mean = fitted(NUMBERS)
     with pytest.warns(UserWarning, match="does not have scoring"):
         theirs = mean.members_[1].to_sklearn()

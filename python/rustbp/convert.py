@@ -87,7 +87,7 @@ def from_sklearn(estimator: Any) -> Any:
     TypeError
         If there is no such perceptron, or if one is of a subclass that overrides its methods.
     """
-    return _converted(estimator, THEIRS, _from_one)
+    return _converted(estimator, _from_one)
 
 
 def to_sklearn(model: Any) -> Any:
@@ -117,14 +117,16 @@ def to_sklearn(model: Any) -> Any:
     UserWarning
         If parameters that matter for training alone are left out, because scikit-learn does not have them.
     """
-    return _converted(model, ESTIMATORS, _to_one)
+    return _converted(model, _to_one)
 
 
-def _converted(holder: Any, classes: dict[str, Any], convert: Callable[[Any, Any], Any]) -> Any:
-    back = classes is ESTIMATORS
+def _converted(holder: Any, convert: Callable[[Any, Any], Any]) -> Any:
+    back = convert is _to_one
     name, package = ("to_sklearn", "rustbp") if back else ("from_sklearn", "sklearn.neural_network")
-    others = THEIRS if back else ESTIMATORS
-    perceptrons = (*THEIRS.values(), *ESTIMATORS.values())
+    # Models that have others as members are registered too.
+    ours = {name: ESTIMATORS[name] for name in THEIRS}
+    classes, others = (ours, THEIRS) if back else (THEIRS, ours)
+    perceptrons = (*THEIRS.values(), *ours.values())
 
     def exchange(item: Any) -> Any:
         kind = next((kind for kind in type(item).__mro__ if kind in perceptrons), None)
@@ -208,6 +210,11 @@ def _to_one(model: Any, estimator: Any) -> Any:
     estimator.set_params(activation=one_activation(model))
     if hasattr(estimator, "coefs_"):
         coefs, intercepts = estimator.coefs_, estimator.intercepts_
+        of_two = _is_softmax_of_two(model)
+        if of_two:
+            # It is the logistic function of the difference of the two.
+            coefs[-1], intercepts[-1] = np.diff(coefs[-1]), np.diff(intercepts[-1])
+            estimator.out_activation_, estimator.n_outputs_ = "logistic", 1
         dtype = _arrays.common_dtype(*coefs, *intercepts)
         estimator.coefs_, estimator.intercepts_ = _arrays.layers(coefs, intercepts, dtype)
         # Where its early stopping keeps the best weights.
@@ -221,7 +228,7 @@ def _to_one(model: Any, estimator: Any) -> Any:
                 ("best_loss_", np.inf),
             ):
                 vars(estimator).setdefault(name, start)
-        if hasattr(model, "_optimizer"):
+        if hasattr(model, "_optimizer") and not of_two:
             estimator._optimizer = _optimizer_to_sklearn(
                 model._optimizer, estimator.coefs_ + estimator.intercepts_
             )
@@ -240,6 +247,16 @@ def _copy_shared(source: Any, target: Any) -> Any:
     return target
 
 
+def _n_outputs(model: Any) -> int:
+    return np.shape(getattr(model, "coefs_", [[[0]]])[-1])[1]
+
+
+def _is_softmax_of_two(model: Any) -> bool:
+    """Whether there are two output units for two classes, where scikit-learn has one."""
+    kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
+    return kind == "binary" and _n_outputs(model) == 2 and model.out_activation_ == "softmax"
+
+
 def _refuse_what_sklearn_lacks(model: Any) -> None:
     lacking = []
     if model.loss not in ({"log_loss"} if is_classifier(model) else {"squared_error", "poisson"}):
@@ -251,8 +268,9 @@ def _refuse_what_sklearn_lacks(model: Any) -> None:
     kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
     if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"
-        two = kind == "binary" and np.shape(getattr(model, "coefs_", [[[0]]])[-1])[1] == 2
-        if _labels.output_activation(model, kind) != usual or two:
+        two = kind == "binary" and _n_outputs(model) == 2
+        unusual = _labels.output_activation(model, kind) != usual or two
+        if unusual and not _is_softmax_of_two(model):
             lacking.append(f"output activation {model.out_activation_!r} for {kind} targets")
     if one_activation(model) not in ("identity", "logistic", "tanh", "relu"):
         lacking.append(f"activation={model.activation!r}")

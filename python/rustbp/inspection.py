@@ -251,6 +251,8 @@ def require_perceptron(model: Any) -> None:
         )
     elif hasattr(model, "best_estimator_"):
         advice = "Pass its best_estimator_."
+    elif hasattr(model, "members_"):
+        advice = "Pass one of its members_, and rows as it takes them, model.encoder_.transform(X)."
     name = model.__name__ if isinstance(model, type) else type(model).__name__
     raise TypeError(f"{name} is not a perceptron of this package. {advice}")
 

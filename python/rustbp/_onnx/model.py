@@ -120,11 +120,15 @@ def to_onnx(model: Any, path: Any = None, *, target_opset: int | None = None) ->
 def _fitted(model: Any) -> Any:
     """The model as of one moment."""
     if not isinstance(model, MLPClassifier | MLPRegressor):
-        raise TypeError(
-            "to_onnx takes an MLPClassifier or MLPRegressor of rustbp, "
-            f"got {type(model).__module__.partition('.')[0]}'s {type(model).__name__}. "
+        advice = (
             "For a pipeline or search with one in it, call rustbp.register_onnx_converters() "
             "and then skl2onnx.to_onnx."
+        )
+        if hasattr(model, "members_"):
+            advice = "Its members_ are such nets, of rows that encoder_.transform gives."
+        raise TypeError(
+            "to_onnx takes an MLPClassifier or MLPRegressor of rustbp, "
+            f"got {type(model).__module__.partition('.')[0]}'s {type(model).__name__}. {advice}"
         )
     model = model._copy()
     check_is_fitted(model)
