@@ -138,6 +138,9 @@ def test_weights_are_repetitions():
     weighted = TabularEncoder().fit(x, sample_weight=weights)
     repeated = TabularEncoder().fit(x.repeat(weights, axis=0))
     assert_array_equal(weighted.transform(x), repeated.transform(x))
+    for exponent in (-1072, 1020):
+        sized = TabularEncoder().fit(x, sample_weight=np.ldexp(weights, exponent))
+        assert_array_equal(sized.transform(x), repeated.transform(x))
 
 
 # ---- categories ----

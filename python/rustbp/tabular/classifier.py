@@ -17,7 +17,8 @@ from rustbp._io.registry import registered
 from rustbp._typing import ClassWeight, RandomState, Scoring, Sizes
 from rustbp.classifier import MLPClassifier
 from rustbp.tabular import columns
-from rustbp.tabular.ensemble import BaseTabularMLP, Targets, of_unit_size
+from rustbp.tabular.ensemble import BaseTabularMLP, Targets
+from rustbp.tabular.weights import of_unit_size
 
 LOG_LOSS = "neg_log_loss"
 

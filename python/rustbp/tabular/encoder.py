@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from rustbp._typing import fit_context
 from rustbp._warn import warn
-from rustbp.tabular import columns, features
+from rustbp.tabular import columns, features, weights
 from rustbp.tabular.columns import Column, Table
 
 IDENTIFIER = 20
@@ -151,7 +151,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             For a table that cannot be encoded; the message names the column.
         """
         table = columns.read(X, type(self).__name__)
-        return self._fit_table(table, self._weights(sample_weight, table))
+        return self._fit_table(table, weights.checked(sample_weight, table.n_rows))
 
     def fit_transform(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -210,26 +210,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         found = [feature.names(names[at]) for at, feature in self._features]
         return np.array([name for part in found for name in part], dtype=object)
 
-    def _weights(self, sample_weight: Any, table: Table) -> Any:
-        if sample_weight is None:
-            return None
-        rows = np.empty((table.n_rows, 1))
-        return _check_sample_weight(sample_weight, rows, ensure_non_negative=True)
-
-    def _fit_table(self, table: Table, weights: Any) -> "TabularEncoder":
+    def _fit_table(self, table: Table, weight: Any) -> "TabularEncoder":
         categorical = _categorical(self.categorical_features, table)
         found, left_out = [], {}
         rows = None
-        if weights is not None and not weights.all():
-            rows = np.flatnonzero(weights)
-            if not len(rows):
-                raise ValueError("Sample weights must contain at least one non-zero number.")
-            weights = weights[rows]
+        if weight is not None and not weight.all():
+            rows = np.flatnonzero(weight)
+            weight = weight[rows]
         names = table.names or range(len(table.columns))
         n_bins = self._bins_of_each(table, categorical, rows)
         for at, (name, column) in enumerate(zip(names, table.columns, strict=True)):
             used = column if rows is None else column.take(rows)
-            feature, reason = self._feature(used, name, weights, categorical[at], n_bins)
+            feature, reason = self._feature(used, name, weight, categorical[at], n_bins)
             if feature is None:
                 left_out[name] = reason
             else:
@@ -258,7 +250,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         return max(LEAST_BINS, min(most, together // max(count, 1)))
 
     def _feature(
-        self, column: Column, name: Any, weights: Any, categorical: bool, n_bins: int
+        self, column: Column, name: Any, weight: Any, categorical: bool, n_bins: int
     ) -> Any:
         """The feature of a column, or None and why there is none."""
         counts: dict[Any, int] = {}
@@ -273,7 +265,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 return None, "identifier"
             feature = features.fit_levels(counts, self.max_levels)
         else:
-            feature = features.fit_numbers(column, name, weights, n_bins)
+            feature = features.fit_numbers(column, name, weight, n_bins)
         return feature, "missing" if column.is_missing() else "constant"
 
     def _encode(self, table: Table) -> NDArray[np.float32]:

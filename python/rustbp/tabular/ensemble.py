@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from rustbp import _core
 from rustbp._arrays import Rows
@@ -24,7 +24,7 @@ from rustbp._doc_link import DocLinkMixin
 from rustbp._training import threads
 from rustbp._training.validation import Given, Validation
 from rustbp._typing import File, fit_context
-from rustbp.tabular import columns, document, folds, recipe
+from rustbp.tabular import columns, document, folds, recipe, weights
 from rustbp.tabular.columns import Table
 from rustbp.tabular.encoder import TabularEncoder
 from rustbp.tabular.member import Member
@@ -164,7 +164,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
                 f"This {name} estimator requires y to be passed, but the target y is None."
             )
         table = columns.read(X, name)
-        weight = _weights(sample_weight, table.n_rows)
+        weight = weights.checked(sample_weight, table.n_rows)
         # Rows that say nothing are not counted.
         n_rows = table.n_rows if weight is None else np.count_nonzero(weight)
         if n_rows < 2:
@@ -211,7 +211,7 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
             encoded = encoder.transform(X)
             check_consistent_length(encoded, y)
             targets = self._more_targets(y, fitted)
-            weight = _weights(weight, len(encoded))
+            weight = weights.checked(weight, len(encoded))
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"The validation data, X_val, y_val and sample_weight_val, do not fit: {error}"
@@ -351,21 +351,6 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _weights(sample_weight: Any, n_rows: int) -> Any:
-    """Weights of so many rows, the largest about 1; None where all weigh the same."""
-    if sample_weight is None:
-        return None
-    weight = _check_sample_weight(sample_weight, np.empty((n_rows, 1)), ensure_non_negative=True)
-    if not weight.any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    return of_unit_size(weight)
-
-
-def of_unit_size(weight: NDArray[Any]) -> NDArray[Any]:
-    """Weights, of which only the ratios matter, divided by a power of two, so that float32 can hold them."""
-    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def _encoded(encoder: TabularEncoder, table: Table) -> NDArray[np.float32]:
