@@ -308,13 +308,17 @@ def test_class_weight_moves_the_answers():
     assert (by_hand.predict_proba(TABLE) != without.predict_proba(TABLE)).any()
 
 
-@pytest.mark.parametrize("y", [LABELS, NUMBERS], ids=["labels", "numbers"])
-def test_rows_without_weight_are_as_if_they_were_not_there(y):
-    weight = np.where(np.arange(200) % 3 == 0, 0.0, 1.0)
+@pytest.mark.parametrize(
+    ("y", "options"),
+    [(LABELS, {}), (LABELS, {"class_weight": "balanced"}), (NUMBERS, {})],
+    ids=["labels", "balanced", "numbers"],
+)
+def test_rows_without_weight_are_as_if_they_were_not_there(y, options):
+    weight = np.where((np.arange(200) % 3 == 0) | ((y == "yes") & (np.arange(200) < 90)), 0.0, 1.0)
     kind = TabularMLPClassifier if y.dtype.kind == "U" else TabularMLPRegressor
-    weighed = kind(**QUICK).fit(TABLE, y, weight)
+    weighed = kind(**QUICK, **options).fit(TABLE, y, weight)
     there = weight > 0
-    fewer = kind(**QUICK).fit(TABLE[there], y[there], weight[there])
+    fewer = kind(**QUICK, **options).fit(TABLE[there], y[there], weight[there])
     assert_allclose(outputs(weighed, TABLE), outputs(fewer, TABLE), rtol=1e-5, atol=1e-5)
 
 

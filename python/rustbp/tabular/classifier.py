@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
@@ -76,7 +76,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, as ``{label: weight}`` with 1 for those that are not named, by which the cost of a row
-        is multiplied in training; not so scores. 'balanced' weighs each class by the inverse of its frequency in `y`.
+        is multiplied in training; not so scores. 'balanced' weighs each class by the inverse of its frequency in `y`,
+        in which rows count as often as they weigh.
 
     scoring : str, callable or None, default=None
         What the best epoch is chosen by, the more the better; the last one of ties. None: accuracy. 'loss': minus the
@@ -294,13 +295,19 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _training_weight(self, targets: Targets, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
-        labels = targets.fitted["classes_"][targets.y]
-        weights = compute_sample_weight(self.class_weight, labels)
-        if not (weights >= 0).all() or np.isinf(weights).any():
+        classes = targets.fitted["classes_"]
+        if self.class_weight == "balanced":
+            # By weight: a row of weight 2 is two rows, and one of weight 0 is none.
+            mass = np.bincount(targets.y, weights=sample_weight, minlength=len(classes))
+            # What no row of any weight has needs no weight.
+            of_each = mass.sum() / (len(classes) * np.where(mass > 0, mass, np.inf))
+        else:
+            of_each = compute_class_weight(self.class_weight, classes=classes, y=classes)
+        if not (of_each >= 0).all() or np.isinf(of_each).any():
             raise ValueError(
                 f"Weights of classes must be finite and not negative. Got class_weight={self.class_weight!r}."
             )
-        weights = of_unit_size(weights)
+        weights = of_unit_size(of_each)[targets.y]
         return weights if sample_weight is None else of_unit_size(weights * sample_weight)
 
     def _member(self, targets: Targets, seed: int) -> MLPClassifier:
