@@ -22,7 +22,7 @@
 //! stays in the L1 or L2 cache for all rows of the batch (a 1/m of the work), a and δ are converted once for each product
 //! (1/n, 1/k), those along rows by the thread that has computed them.
 //!
-//! Where the processor has AMX, the three products are of its [tiles](crate::linalg::kernels::amx), of the same pairs: it is
+//! Where the processor has AMX, the three products are of its [tiles](crate::linalg::kernels::tiles), of the same pairs: it is
 //! only that aᵀ δ takes a in blocks of 16 rows of pairs, each transposed.
 //!
 //! Rounding is to nearest, ties to even; numbers beyond the largest bfloat16 number (3.39e38) become infinite, which ends,
@@ -276,7 +276,7 @@ mod tests {
     }
 
     fn same(isa: Isa, got: f32, expected: f32) -> bool {
-        if isa == Isa::Bfloat16Model || model::is_exact() {
+        if isa.is_model() || model::is_exact() {
             got.to_bits() == expected.to_bits()
         } else {
             // Terms are below 2^16, and there are fewer than 2^10.

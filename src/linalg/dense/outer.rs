@@ -3,9 +3,8 @@
 
 use crate::linalg::dense::blocks::{self, parts};
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
-#[cfg(target_arch = "x86_64")]
-use crate::linalg::kernels::amx::Product;
-use crate::linalg::kernels::{Lane, Operands, Scalar, Vector};
+use crate::linalg::kernels::tiles::{Product, TileRegisters};
+use crate::linalg::kernels::{Lane, Operands, Scalar, TilesOf, Vector};
 use crate::linalg::memory::panels::{BLOCK, View, WIDTH};
 
 struct OuterTiles<V: Vector, O: Operands<V::Scalar, V>> {
@@ -85,8 +84,7 @@ pub fn outer<V: Vector>(
         // No part of them is there for a tile to begin with.
         return gradient.fill(V::Scalar::ZERO);
     }
-    #[cfg(target_arch = "x86_64")]
-    if const { V::Operands::IN_TILES } {
+    if const { TilesOf::<V>::THERE } {
         let blocks = rows.next_multiple_of(WIDTH);
         assert!(a.has(1, blocks) && delta.has(panels, blocks) && gradient.len() >= panels * BLOCK);
         let gradient: *mut f32 = gradient.as_mut_ptr().cast();
@@ -101,7 +99,7 @@ pub fn outer<V: Vector>(
         };
         // SAFETY: numbers are f32 and lanes pairs where products are of tiles, which the kernel has configured; what is read
         // and written is there, as asserted.
-        return unsafe { product.run(|| ()) };
+        return unsafe { product.run::<TilesOf<V>>(|| ()) };
     }
     // Few outputs would leave much of a register idle: then it is the inputs that are in registers.
     let is_narrow = gradient.len() >= BLOCK && is_narrow(cols, rows);

@@ -2,8 +2,7 @@
 
 use crate::linalg::dense::next::Next;
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
-#[cfg(target_arch = "x86_64")]
-use crate::linalg::kernels::amx::Product;
+use crate::linalg::kernels::tiles::{Product, TileRegisters};
 use crate::linalg::kernels::{Operands, Vector};
 use crate::linalg::memory::panels::{View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
@@ -45,8 +44,7 @@ pub(super) fn rows_times_panels<V: Vector, O: Operands<V::Scalar, V>>(
         Some(View { data, stride }) => (data.as_ptr(), 0, stride),
         None => (out.cast_const(), WIDTH, out_stride),
     };
-    #[cfg(target_arch = "x86_64")]
-    if const { O::IN_TILES } {
+    if const { O::Tiles::THERE } {
         next.share(rows.div_ceil(Product::ROWS) * depth.div_ceil(WIDTH));
         for row in (0..rows).step_by(Product::ROWS) {
             let product = Product {
@@ -64,7 +62,7 @@ pub(super) fn rows_times_panels<V: Vector, O: Operands<V::Scalar, V>>(
             };
             // SAFETY: numbers are f32 and lanes pairs where products are of tiles, which the kernel has configured; the rows
             // and panels are there, as asserted.
-            unsafe { product.run(|| next.ask()) };
+            unsafe { product.run::<O::Tiles>(|| next.ask()) };
         }
         return;
     }

@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::linalg::kernels::amx::Amx;
 use crate::linalg::kernels::avx512::f32x16;
 use crate::linalg::kernels::bfloat16::{PairRegister, Pairs};
 use crate::linalg::kernels::operands::Pair;
@@ -53,9 +54,9 @@ fn numbers(bits: __m512i) -> __m512bh {
 /// SAFETY of every block below: the instructions exist, because these types are used only by kernels that
 /// [`dispatch`](crate::linalg::kernels::dispatch::dispatch) runs after asking the processor; pointers are vouched for as it says.
 macro_rules! pairs {
-    ($pairs:ident for $numbers:ident, in tiles $in_tiles:literal) => {
+    ($pairs:ident for $numbers:ident, tiles $tiles:ty) => {
         impl PairRegister<$numbers> for $pairs {
-            const IN_TILES: bool = $in_tiles;
+            type Tiles = $tiles;
 
             #[inline(always)]
             fn broadcast(pair: Pair) -> Self {
@@ -99,5 +100,5 @@ macro_rules! pairs {
         }
     };
 }
-pairs!(Bf16x32 for F32x16, in tiles false);
-pairs!(TilesOfBf16 for F32x16OfTiles, in tiles true);
+pairs!(Bf16x32 for F32x16, tiles ());
+pairs!(TilesOfBf16 for F32x16OfTiles, tiles Amx);

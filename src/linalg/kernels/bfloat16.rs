@@ -3,6 +3,7 @@
 //! What they are for, and how they are rounded: [`dense::bfloat16`](crate::linalg::dense::bfloat16).
 
 use crate::linalg::kernels::operands::{Operands, Pair};
+use crate::linalg::kernels::tiles::TileRegisters;
 use crate::linalg::kernels::vector::Vector;
 use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};
@@ -16,8 +17,8 @@ impl Pair {
 
 /// A register of [`WIDTH`] pairs, for sums in registers `V` of as many numbers.
 pub trait PairRegister<V: Vector>: Copy {
-    /// See [`Operands::IN_TILES`].
-    const IN_TILES: bool = false;
+    /// See [`Operands::Tiles`].
+    type Tiles: TileRegisters;
     fn broadcast(pair: Pair) -> Self;
     /// # Safety
     /// WIDTH pairs are readable at `p` (any alignment).
@@ -37,8 +38,8 @@ pub struct Pairs<P>(P);
 
 impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
     type Lane = Pair;
+    type Tiles = P::Tiles;
     const TERMS: usize = 2;
-    const IN_TILES: bool = P::IN_TILES;
 
     #[inline(always)]
     fn broadcast(pair: Pair) -> Self {
@@ -144,7 +145,7 @@ impl<V: Vector, P: PairRegister<V>> Operands<V::Scalar, V> for Pairs<P> {
 
     #[inline(always)]
     fn left_tiles(pairs: &mut [Pair]) {
-        if P::IN_TILES {
+        if const { P::Tiles::THERE } {
             let (blocks, _) = pairs.as_chunks_mut::<BLOCK>();
             for block in blocks {
                 for i in 0..WIDTH {

@@ -28,6 +28,8 @@ pub enum Isa {
     /// The same in plain arithmetic.
     #[cfg(test)]
     Bfloat16Model,
+    #[cfg(test)]
+    Bfloat16TilesModel,
 }
 
 impl Isa {
@@ -44,6 +46,8 @@ impl Isa {
             Isa::Bfloat16Tiles => "bfloat16 tiles",
             #[cfg(test)]
             Isa::Bfloat16Model => "bfloat16 model",
+            #[cfg(test)]
+            Isa::Bfloat16TilesModel => "bfloat16 tiles model",
         }
     }
 
@@ -68,7 +72,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Bfloat16Tiles => Isa::Bfloat16.available() && amx::available(),
             #[cfg(test)]
-            Isa::Bfloat16Model => true,
+            Isa::Bfloat16Model | Isa::Bfloat16TilesModel => true,
         }
     }
 
@@ -95,6 +99,8 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Bfloat16Tiles => 32,
+            #[cfg(test)]
+            Isa::Bfloat16TilesModel => 32,
             _ => 2,
         }
     }
@@ -105,7 +111,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Bfloat16 | Isa::Bfloat16Tiles => true,
             #[cfg(test)]
-            Isa::Bfloat16Model => true,
+            Isa::Bfloat16Model | Isa::Bfloat16TilesModel => true,
             _ => false,
         }
     }
@@ -126,7 +132,14 @@ impl Isa {
     /// All that multiply bfloat16 numbers on this processor, for tests.
     #[cfg(test)]
     pub fn all_bfloat16() -> impl Iterator<Item = Isa> {
-        [Isa::Bfloat16Model].into_iter().chain(Isa::available_bfloat16())
+        let models = [Isa::Bfloat16Model, Isa::Bfloat16TilesModel];
+        models.into_iter().chain(Isa::available_bfloat16())
+    }
+
+    /// Whether it is one of those in plain arithmetic.
+    #[cfg(test)]
+    pub fn is_model(self) -> bool {
+        matches!(self, Isa::Bfloat16Model | Isa::Bfloat16TilesModel)
     }
 
     /// The best that this processor has, or what the environment variable `RUSTBP_KERNEL` names, if it has that.
@@ -167,7 +180,7 @@ pub fn dispatch<T: Real, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
 
 macro_rules! registers {
     (
-        $number:ty: $portable:ty, $avx2:ty, $avx512:ty, $run_bfloat16:ident($bfloat16:ty), $run_tiles:ident($tiles:ty), model $model:ty
+        $number:ty: $portable:ty, $avx2:ty, $avx512:ty, $run_bfloat16:ident($bfloat16:ty), $run_tiles:ident($tiles:ty), model $model:ty, $tiles_model:ty
     ) => {
         impl Real for $number {
             #[inline]
@@ -175,6 +188,8 @@ macro_rules! registers {
                 match isa {
                     #[cfg(test)]
                     Isa::Bfloat16Model => run_portable::<$model, K>(kernel),
+                    #[cfg(test)]
+                    Isa::Bfloat16TilesModel => run_portable::<$tiles_model, K>(kernel),
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: the processor has what the function enables, as asked just here.
                     Isa::Bfloat16 if isa.available() => unsafe {
@@ -201,12 +216,12 @@ macro_rules! registers {
 registers! {
     f32: portable::F32x4, avx2::F32x8, avx512::F32x16, run_bfloat16(avx512bf16::F32x16),
     run_tiles(avx512bf16::F32x16OfTiles),
-    model bfloat16_model::F32x16
+    model bfloat16_model::F32x16, bfloat16_model::F32x16OfTiles
 }
 // There are no matrix products of bfloat16 numbers for f64.
 registers! {
     f64: portable::F64x2, avx2::F64x4, avx512::F64x8, run_avx512(avx512::F64x8), run_avx512(avx512::F64x8),
-    model portable::F64x2
+    model portable::F64x2, portable::F64x2
 }
 
 fn run_portable<V: Vector, K: Kernel<V::Scalar>>(kernel: K) -> K::Output {

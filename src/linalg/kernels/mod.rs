@@ -8,10 +8,11 @@ pub mod dispatch;
 pub mod math;
 pub mod operands;
 pub mod scalar;
+pub mod tiles;
 pub mod vector;
 
 #[cfg(target_arch = "x86_64")]
-pub mod amx;
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -27,4 +28,4 @@ mod x86;
 pub use dispatch::{Isa, Kernel, Real, dispatch};
 pub use operands::{Operands, Pair};
 pub use scalar::Scalar;
-pub use vector::{Lane, Vector};
+pub use vector::{Lane, TilesOf, Vector};

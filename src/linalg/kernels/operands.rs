@@ -4,6 +4,7 @@
 //! term each, or two. The right matrix of a product has its terms along the rows of a panel, the left one along its columns
 //! (δ wᵀ, a w) or along its rows too (aᵀ δ).
 
+use crate::linalg::kernels::tiles::TileRegisters;
 use crate::linalg::memory::panels::{Panels, View};
 
 /// Two bfloat16 numbers, consecutive terms of a sum: the first in the low half.
@@ -21,8 +22,8 @@ pub trait Operands<T, V>: Copy {
     type Lane: Copy + Default;
     /// Terms of a sum in one lane.
     const TERMS: usize;
-    /// Whether products are the processor's own, of [tiles](crate::linalg::kernels::amx).
-    const IN_TILES: bool = false;
+    /// What products are of; `()` where they are of registers.
+    type Tiles: TileRegisters;
 
     fn broadcast(lane: Self::Lane) -> Self;
     /// # Safety

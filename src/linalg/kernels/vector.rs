@@ -100,9 +100,13 @@ pub unsafe trait Vector:
 /// What a lane holds that is multiplied for sums in `V`.
 pub type Lane<V> = <<V as Vector>::Operands as Operands<<V as Vector>::Scalar, V>>::Lane;
 
+/// What products for sums in `V` are of: see [`Operands::Tiles`].
+pub type TilesOf<V> = <<V as Vector>::Operands as Operands<<V as Vector>::Scalar, V>>::Tiles;
+
 /// Numbers as they are.
 impl<V: Vector> Operands<V::Scalar, V> for V {
     type Lane = V::Scalar;
+    type Tiles = ();
     const TERMS: usize = 1;
 
     #[inline(always)]
