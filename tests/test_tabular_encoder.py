@@ -216,6 +216,15 @@ def test_identifiers_are_left_out():
     assert encoder.transform(frame).shape == (100, 9)
 
 
+def test_numbers_that_came_as_text_are_pointed_out():
+    """As from a file in which a question mark stands for what is missing."""
+    values = [str(i / 7) for i in range(60)] + ["?"] * 4
+    with pytest.warns(UserWarning, match=r"61 levels in 64 rows.*reads as numbers.*to_numeric"):
+        TabularEncoder().fit(pd.DataFrame({"x": values, "y": range(64)}))
+    with pytest.warns(UserWarning, match="left out.$"):
+        TabularEncoder().fit(pd.DataFrame({"x": [f"no {v}" for v in values], "y": range(64)}))
+
+
 def test_a_million_levels():
     """Numbers and text, of which some have been seen, and text that is there twice each and so no identifier."""
     n = 1_000_000

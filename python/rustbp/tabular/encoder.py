@@ -258,10 +258,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             counts = features.count_levels(column)
             n_rows = sum(counts.values())
             if len(counts) > max(IDENTIFIER, n_rows // 2):
-                warn(
+                text = (
                     f"Column {name!r} has {len(counts)} levels in {n_rows} rows, as an identifier has. Nothing can be "
                     "learnt from levels that hardly occur twice: it is left out."
                 )
+                read = features.numbers_of(column, strict=False)
+                if column.numbers is None and 2 * np.isfinite(read).sum() > n_rows:
+                    text += (
+                        " Most of its text reads as numbers: if it is meant as such, convert it, for example with "
+                        "pandas.to_numeric(errors='coerce')."
+                    )
+                warn(text)
                 return None, "identifier"
             feature = features.fit_levels(counts, self.max_levels)
         else:
