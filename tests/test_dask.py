@@ -137,6 +137,22 @@ def test_partitions_that_are_kept_are_in_pieces_as_they_were_given(client, kind)
     dask_workers.assert_nothing_is_left(client)
 
 
+def test_tasks_of_a_round_are_submitted_in_turn_of_the_workers_that_have_the_rows(client):
+    parts = Collected("", array(), array(y)).parts
+    assert len(parts) == 8
+    with using(client, 2) as engine:
+        engine.keep(parts)
+        there = client.who_has([part.futures[0] for part in parts])
+        assert [part.home for part in parts] == [there[part.futures[0].key][0] for part in parts]
+        for part, home in zip(parts, "aaaabbba", strict=True):
+            part.home = home
+        assert engine.arranged([(part,) for part in parts]) == [0, 4, 1, 5, 2, 6, 3, 7]
+    # Where nobody knows, as they come.
+    assert engine.arranged([(part,) for part in Collected("", array(), array(y)).parts]) == [
+        *range(8)
+    ]
+
+
 class Stored:
     """As a file that is open."""
 

@@ -11,7 +11,8 @@ from dask.core import get, istask
 from dask.delayed import Delayed
 from distributed.protocol import pickle
 
-from rustbp.dask.engine import Part, needs_of
+from rustbp.dask.engine import Part
+from rustbp.dask.graphs import needs_of
 from rustbp.partitions.part import parts
 
 SMALL = 100_000

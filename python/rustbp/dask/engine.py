@@ -5,8 +5,8 @@ import itertools
 import time
 import uuid
 import weakref
-from collections import deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import distributed
 from distributed.scheduler import KilledWorker
 
 from rustbp._warn import warn
+from rustbp.dask.graphs import needs_of
 from rustbp.dask.stuck import look
 from rustbp.partitions import Engine
 
@@ -83,6 +84,8 @@ class Part:
         Makes all of it within a task, if that is possible.
     where : float
         Where it stands among all of them, from 0 to less than 1.
+    home : str or None
+        The worker that had it when it was settled.
     """
 
     delayed: list[Any]
@@ -90,6 +93,7 @@ class Part:
     number: int | None
     reader: Any = None
     where: float = 0.0
+    home: str | None = None
 
     def __init__(
         self,
@@ -162,7 +166,10 @@ class DaskEngine(Engine):
                 given, call = [self._place(arg), function, *given, arg.reader], placed
         key = f"rustbp-{function.__name__}-{self._name}-{next(self._numbers)}"
         with self._explained(), _large_graphs():
-            future = self.client.submit(call, *given, key=key, pure=False, **options)
+            # Dask takes what is submitted within a moment for equally urgent, unless it is told not to.
+            future = self.client.submit(
+                call, *given, key=key, pure=False, fifo_timeout="0 ms", **options
+            )
         self._own.add(future)
         self._submitted += 1
         return future
@@ -317,6 +324,19 @@ class DaskEngine(Engine):
             f"No worker has had what task {key!r} needs, {needs}, for {PATIENCE:g} seconds; training stopped."
         )
 
+    def arranged(self, parts: Sequence[Any]) -> Sequence[int]:
+        """The workers that have them take turns.
+
+        Dask decides for one task after another, and has it run where its partition is, unless another worker has less
+        to do so far: then that one fetches a copy.
+        """
+        given: Counter[Any] = Counter()
+        turns = []
+        for number, (part,) in enumerate(parts):
+            turns.append((given[part.home], number))
+            given[part.home] += 1
+        return [number for _, number in sorted(turns)]
+
     def round_ends(self, state: Any) -> None:
         """Wait until this round is done; where workers keep the partitions, until the one before last is."""
         self._rounds.append(state)
@@ -354,6 +374,15 @@ class DaskEngine(Engine):
             n = len(part.delayed)
             part.futures = [made] if n == 1 else [self.submit(item, made, i) for i in range(n)]
         self._wait([future for part in parts for future in part.futures or ()])
+        self.settle(parts)
+
+    def settle(self, parts: Sequence[Part]) -> None:
+        """Note where these are, which workers have from now on."""
+        firsts = [part.futures[0] for part in parts if part.futures]
+        with self._explained():
+            homes = self.client.who_has(firsts)
+        for part, first in zip(parts, firsts, strict=True):
+            part.home = next(iter(homes.get(first.key, ())), None)
         self.window = 2
 
     def close(self) -> None:
@@ -393,32 +422,6 @@ def using(client: Any, replicas: int) -> Iterator[DaskEngine]:
         yield engine
     finally:
         engine.close()
-
-
-def needs_of(task: Any, graph: Mapping[Any, Any]) -> set[Any]:
-    """The keys that a task of a graph needs, those of the caller's futures among them."""
-    if hasattr(task, "dependencies"):
-        return set(task.dependencies)
-    # Futures, and what older versions of Dask make tasks of: tuples of a function, keys, futures, values and lists.
-    found, waiting = set(), [task]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, distributed.Future):
-            found.add(item.key)
-        elif isinstance(item, Hashable) and _is_in(item, graph):
-            found.add(item)
-        elif isinstance(item, dict):
-            waiting += item.values()
-        elif isinstance(item, list | tuple):
-            waiting += item
-    return found
-
-
-def _is_in(key: Hashable, graph: Mapping[Any, Any]) -> bool:
-    try:
-        return key in graph
-    except TypeError:  # A tuple with something that cannot be hashed.
-        return False
 
 
 def _large_graphs() -> Any:

@@ -174,7 +174,7 @@ class OnDask:
             seed = learner.random_state
             seed = int(seed) if isinstance(seed, Integral) else secrets.randbits(31)
             made, _ = mixed(collected.parts, rows, seed, engine)
-            engine.window = 2
+            engine.settle(made)
             return made, scans_of(learner, [(part,) for part in made], engine)
         kept = collected.parts[0].futures is not None
         if not kept and (self.persist is True or (self.persist == "auto" and fits)):

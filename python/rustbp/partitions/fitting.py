@@ -66,6 +66,21 @@ class Engine:
         """
         return list(handles)
 
+    def arranged(self, parts: Sequence[Any]) -> Sequence[int]:
+        """Asked before tasks are submitted that need a state and a part each.
+
+        Parameters
+        ----------
+        parts : sequence of tuple
+            What they are given of the partitions, as `fit` was.
+
+        Returns
+        -------
+        order : sequence of int
+            The numbers of the parts, in the order in which to submit their tasks.
+        """
+        return range(len(parts))
+
     def round_ends(self, state: Any) -> None:
         """Told of the state after each round, so that not too many rounds are submitted at once.
 

@@ -41,6 +41,22 @@ def told(state: State) -> dict[str, Any]:
     return {"seen": state["seen"], "kernels": state["kernels"], "finite": finite}
 
 
+def _submitted(
+    engine: Any,
+    data: Sequence[Any],
+    function: Any,
+    state: Any,
+    options: Sequence[dict[str, Any]],
+    **common: Any,
+) -> list[Any]:
+    """Tasks for a state and each of the parts, in their order, submitted in the order that suits the engine."""
+    common["n_threads"] = engine.n_threads
+    handles: list[Any] = [None] * len(data)
+    for i in engine.arranged(data):
+        handles[i] = engine.submit(function, state, *data[i], **common, **options[i])
+    return handles
+
+
 class Held:
     """The weights of this moment, as the loop over epochs looks at a trainer. They are brought here when somebody asks
     for them.
@@ -193,21 +209,19 @@ class Rounds:
                 engine.gather([engine.submit(told, state)])
                 if time.monotonic() >= deadline:
                     break
-            trained = [
-                engine.submit(
-                    train,
-                    state,
-                    *self._data[partition],
-                    plan=self._plan,
-                    epoch=self._epoch,
-                    partition=partition,
-                    piece=piece,
-                    step=step if steps is None else self._part(steps, number),
-                    n_threads=engine.n_threads,
-                    first=not number,
-                )
-                for partition, piece in numbers
-            ]
+            trained = _submitted(
+                engine,
+                [self._data[partition] for partition, _ in numbers],
+                train,
+                state,
+                [
+                    {"partition": partition, "piece": piece, "first": not number}
+                    for partition, piece in numbers
+                ],
+                plan=self._plan,
+                epoch=self._epoch,
+                step=step if steps is None else self._part(steps, number),
+            )
             state = engine.submit(average, *trained)
             engine.round_ends(state)
             if stays and number == min(1, len(self._rounds) - 1):
@@ -258,18 +272,15 @@ class Scores:
         if state is None:
             names = ("coefs", "intercepts")
             state = self._engine.submit(same, {name: getattr(trainer, name)() for name in names})
-        sums = [
-            self._engine.submit(
-                score,
-                state,
-                *part,
-                plan=self._plan,
-                partition=number,
-                held_out=self._held_out,
-                n_threads=self._engine.n_threads,
-            )
-            for number, part in enumerate(self._data)
-        ]
+        sums = _submitted(
+            self._engine,
+            self._data,
+            score,
+            state,
+            [{"partition": number} for number in range(len(self._data))],
+            plan=self._plan,
+            held_out=self._held_out,
+        )
         with _of_validation(not self._held_out):
             found, loss = total(self._engine.gather(sums), model)
         return (-loss if model.scoring == "loss" else found), loss
@@ -305,17 +316,14 @@ class Summed:
     def parts(self, packed: NDArray[Any]) -> tuple[float, float]:
         """Cost and penalty; writes the gradient of their sum."""
         where = self._engine.submit(same, np.array(packed, dtype=self.gradient.dtype))
-        sums = [
-            self._engine.submit(
-                gradient,
-                where,
-                *part,
-                plan=self._plan,
-                partition=number,
-                n_threads=self._engine.n_threads,
-            )
-            for number, part in enumerate(self._data)
-        ]
+        sums = _submitted(
+            self._engine,
+            self._data,
+            gradient,
+            where,
+            [{"partition": number} for number in range(len(self._data))],
+            plan=self._plan,
+        )
         (found,) = self._engine.gather([self._engine.submit(sum_of_gradients, *sums)])
         weight = found["weight"]
         if not weight:
