@@ -88,6 +88,8 @@ ATTRIBUTES = [
     "_no_improvement_count",
     "_random_state",
     "_optimizer",
+    "_learnt_quantiles",
+    "_learnt_output",
 ]
 
 

@@ -262,10 +262,8 @@ def test_to_sklearn():
     model.set_params(soft_targets=False).partial_fit(X, labels)
     assert_allclose(theirs.partial_fit(X, labels).coefs_[0], model.coefs_[0], rtol=1e-9)
     two = MLPClassifier(soft_targets=True, **SETTINGS).fit(X, distributions(2))
-    with pytest.raises(
-        ValueError, match="does not have output activation 'softmax' for binary targets"
-    ):
-        two.to_sklearn()
+    # It has one unit for two classes: the logistic function of the difference.
+    assert_allclose(two.to_sklearn().predict_proba(X), two.predict_proba(X), rtol=1e-9)
 
 
 def test_searches_and_recordings():

@@ -40,7 +40,7 @@ PROGRESS = (
     "_unfinished",
 )
 """What a fit from scratch begins anew."""
-FITTED = tuple(dict.fromkeys((*convert.SHARED, *PROGRESS)))
+FITTED = tuple(dict.fromkeys((*convert.SHARED, *_missing.LEARNT, *PROGRESS)))
 """Every attribute a fit may set; what a fit from scratch does not set, it removes."""
 
 

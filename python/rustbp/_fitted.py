@@ -108,7 +108,8 @@ class Fitted:
         TypeError
             For a subclass, and for parameters and classes of a type that the file cannot hold; the message names them.
         ValueError
-            If a parameter is out of its range, if the weights are not finite, or if the attributes do not fit together.
+            If a parameter is out of its range, or says something else of the outputs than in the fit (`loss`,
+            `quantile`, `output_activation`), if the weights are not finite, or if the attributes do not fit together.
         OSError
             If the file cannot be written.
         """

@@ -32,8 +32,10 @@ def encode(model: Any, y: Any, *, incremental: bool, reset: bool) -> Any:
     elif model.warm_start or not surely_known(y, model.classes_):
         refuse_others(unique_labels(y), model.classes_, all_of_them=model.warm_start)
     kind = model._label_binarizer.y_type_
-    output = output_activation(model, kind) if reset else model.out_activation_
-    model.out_activation_ = output
+    if reset:
+        model.out_activation_ = output_activation(model, kind)
+        model._learnt_output = learnt_of(model, kind)
+    output = model.out_activation_
     if kind.startswith("multilabel") or y.ndim == 2:
         # The binarizer refuses a matrix where single labels were fitted, and the reverse.
         y = model._label_binarizer.transform(y)
@@ -79,7 +81,7 @@ def _distributions(model: Any, y: Any, *, known: bool, reset: bool) -> Any:
             f"y has {y.shape[1]} columns, and the model knows {len(model.classes_)} classes."
         )
     if reset:
-        model.out_activation_ = "softmax"
+        model.out_activation_ = model._learnt_output = "softmax"
     elif model.out_activation_ != "softmax":
         raise ValueError(
             "soft_targets=True cannot go on from a model whose outputs are those of "
@@ -126,17 +128,30 @@ def most_probable(y: Any, classes: Any) -> Any:
 
 def divides(model: Any) -> bool:
     """Whether probabilities are outputs divided by their sum: of logistic units, one for each of several classes, where
-    the parameters asked for them."""
+    the fit was asked for them."""
     return (
-        output_activation(model, "multiclass") == model.out_activation_ == "logistic"
+        learnt_output(model, "multiclass") == model.out_activation_ == "logistic"
         and model._label_binarizer.y_type_ == "multiclass"
     )
 
 
 def is_sure(model: Any) -> bool:
     """Whether there is a single class, whose output is the softmax of itself alone."""
-    asked = output_activation(model, "multiclass")
+    asked = learnt_output(model, "binary")
     return asked == model.out_activation_ == "softmax" and len(model.classes_) == 1
+
+
+def learnt_of(model: Any, kind: str) -> str | None:
+    """What a fit to targets of this kind keeps for `learnt_output`: nothing for several labels per row, whose outputs
+    are always shown as they are."""
+    return None if kind.startswith("multilabel") else output_activation(model, kind)
+
+
+def learnt_output(model: Any, kind: str) -> str:
+    """Name of the activation that the fit gave the output units, whatever parameters and attributes are by now."""
+    learnt = vars(model).get("_learnt_output")
+    # One put together by hand, or by an older version, does not say.
+    return output_activation(model, kind) if learnt is None else learnt
 
 
 def surely_known(y: Any, classes: Any) -> bool:

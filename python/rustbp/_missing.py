@@ -49,6 +49,9 @@ _NOT_NONE = (
     "_random_state",
 )
 
+LEARNT = ("_learnt_quantiles", "_learnt_output")
+"""What the parameters said of the outputs in the fit, which predictions go by, whatever they are set to since."""
+
 
 def where_from(name: str) -> str | None:
     """What to say to someone who looks for a fitted attribute that is not there; None for other names."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
 
 from rustbp import _labels, _missing, _quantiles
 from rustbp._base import BaseMultilayerPerceptron
@@ -141,7 +142,7 @@ class NumberPredictions(RegressorMixin, BaseMultilayerPerceptron):
     def _score_output(self, output: Any, y: Any, sample_weight: Any) -> float:
         if not np.isfinite(output).all():
             return np.nan
-        quantiles = _quantiles.of(self)
+        quantiles = _quantiles.learnt(self)
         if quantiles is None:
             return r2_score(y, output, sample_weight=sample_weight)
         return _quantiles.score(
@@ -163,7 +164,7 @@ class NumberPredictions(RegressorMixin, BaseMultilayerPerceptron):
             list; those of a row are sorted, so that no quantile lies above a larger one.
         """
         model, output = self._forward(X)
-        quantiles = _quantiles.of(model)
+        quantiles = _quantiles.learnt(model)
         if quantiles is not None:
             return _quantiles.in_order(output, quantiles)
         return output.ravel() if output.shape[1] == 1 else output
@@ -188,7 +189,8 @@ class NumberPredictions(RegressorMixin, BaseMultilayerPerceptron):
             1 at best, and 0 for predicting the mean of y. D² is that for each quantile, by the pinball loss
             (``sklearn.metrics.d2_pinball_score``).
         """
-        quantiles = _quantiles.of(self)
+        check_is_fitted(self)
+        quantiles = _quantiles.learnt(self)
         if quantiles is None:
             return super().score(X, y, sample_weight)
         return _quantiles.score(y, self.predict(X), quantiles, sample_weight)

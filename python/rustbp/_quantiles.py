@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 
 def of(model: Any) -> NDArray[np.float64] | None:
-    """The quantiles that each row gets an output for; None where it has one output for each target."""
+    """The quantiles that the parameters ask for, an output for each; None for one output for each target."""
     if model.loss != "quantile" or isinstance(model.quantile, Real):
         return None
     given = np.asarray(model.quantile, dtype=object)
@@ -23,9 +23,29 @@ def of(model: Any) -> NDArray[np.float64] | None:
     return given.astype(float)
 
 
-def repeat(model: Any, y: NDArray[Any]) -> NDArray[Any]:
-    """Targets (n, n_outputs): a column of them once for each quantile, and all else as it is."""
+def learnt(model: Any) -> NDArray[np.float64] | None:
+    """Those that the outputs of a fitted model are, whatever its parameters are by now."""
+    state = vars(model)
+    if "_learnt_quantiles" in state:
+        return state["_learnt_quantiles"]
+    # Put together by hand, or by an older version.
     quantiles = of(model)
+    check_number(model, quantiles)
+    return quantiles
+
+
+def check_number(model: Any, quantiles: NDArray[np.float64] | None) -> None:
+    """Refuse quantiles of which a fitted model has not as many outputs."""
+    n_outputs = vars(model).get("n_outputs_")
+    if quantiles is not None and n_outputs not in (None, len(quantiles)):
+        raise ValueError(
+            f"quantile={model.quantile!r} needs a model with {len(quantiles)} output(s), but this one was fitted with "
+            f"{n_outputs}. Fit again with warm_start=False, or set the parameters back."
+        )
+
+
+def repeat(quantiles: NDArray[np.float64] | None, y: NDArray[Any]) -> NDArray[Any]:
+    """Targets (n, n_outputs): a column of them once for each quantile, and all else as it is."""
     if quantiles is None:
         return y
     if y.shape[1] != 1:

@@ -263,13 +263,14 @@ def _refuse_what_sklearn_lacks(model: Any) -> None:
         lacking.append(f"loss={model.loss!r}")
     elif not is_classifier(model):
         usual = "exp" if model.loss == "poisson" else "identity"
-        if model.output_activation not in (None, usual):
-            lacking.append(f"output activation {model.output_activation!r}")
+        asked = vars(model).get("_learnt_output", model.output_activation)
+        if asked not in (None, usual):
+            lacking.append(f"output activation {asked!r} with loss={model.loss!r}")
     kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
     if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"
         two = kind == "binary" and _n_outputs(model) == 2
-        unusual = _labels.output_activation(model, kind) != usual or two
+        unusual = _labels.learnt_output(model, kind) != usual or two
         if unusual and not _is_softmax_of_two(model):
             lacking.append(f"output activation {model.out_activation_!r} for {kind} targets")
     if one_activation(model) not in ("identity", "logistic", "tanh", "relu"):

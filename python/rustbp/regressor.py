@@ -366,11 +366,16 @@ class MLPRegressor(NumberPredictions):
         if self.loss == "gamma" and y.min() <= 0:
             raise ValueError("loss='gamma' requires strictly positive y.")
         y = y.reshape(len(y), -1)
-        y = _quantiles.repeat(self, y)
+        quantiles = _quantiles.of(self)
+        y = _quantiles.repeat(quantiles, y)
+        if not reset:
+            _quantiles.check_number(self, quantiles)
+        self._learnt_quantiles = quantiles
         self.n_outputs_: int = y.shape[1]
         if reset:
             usual = "exp" if self.loss in ("poisson", "gamma") else "identity"
             self.out_activation_: str = self.output_activation or usual
+            self._learnt_output = self.out_activation_
         check_cost(self, self.out_activation_)
         return X, y
 

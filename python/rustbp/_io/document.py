@@ -4,9 +4,10 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
-from rustbp import _core
+from rustbp import _core, _labels, _quantiles
 from rustbp._io.arrays import Arrays, add_layers, layers_of
 from rustbp._io.labels import labels_of, restore_labels
 from rustbp._io.registry import ESTIMATORS
@@ -19,6 +20,7 @@ from rustbp._io.training_state import (
     unfinished_of,
 )
 from rustbp._io.values import decode, encode
+from rustbp._missing import LEARNT
 
 FORMAT = 1
 _COUNTS = ("n_iter_", "t_", "_no_improvement_count", "best_epoch_")
@@ -35,6 +37,7 @@ def take_apart(model: Any) -> tuple[dict[str, Any], Arrays]:
             f"cannot hold; got {type(model).__qualname__}."
         )
     _check_parameters(model)
+    _check_outputs(model)
     params = {
         name: encode(value, f"parameter {name!r}")
         for name, value in model.get_params(deep=False).items()
@@ -83,6 +86,9 @@ def put_together(document: dict[str, Any], arrays: Arrays) -> Any:
         model.feature_names_in_ = _feature_names(arrays)
     if document.get("labels"):
         restore_labels(model, document["labels"], arrays)
+    else:
+        model._learnt_quantiles = _quantiles.learnt(model)
+        model._learnt_output = model.out_activation_
     if document.get("optimizer"):
         model._optimizer = restore_optimizer(model, document["optimizer"], arrays)
     if document.get("unfinished"):
@@ -99,6 +105,24 @@ def _check_parameters(model: Any) -> None:
     if not all(isinstance(size, Integral) and size > 0 for size in sizes):
         raise ValueError(
             f"The 'hidden_layer_sizes' parameter must be integers from 1 on. Got {sizes!r} instead."
+        )
+
+
+def _check_outputs(model: Any) -> None:
+    """Refuse parameters set since the fit that say something else of its outputs: a file tells it by them."""
+    other = model._copy()
+    for name in LEARNT:
+        vars(other).pop(name, None)
+    if is_classifier(model):
+        names = ("loss", "output_activation")
+        same = all(says(other) == says(model) for says in (_labels.divides, _labels.is_sure))
+    else:
+        names = ("loss", "quantile")
+        same = np.array_equal(_quantiles.of(other), _quantiles.learnt(model))
+    if not same:
+        values = " and ".join(f"{name}={getattr(model, name)!r}" for name in names)
+        raise ValueError(
+            f"it was not fitted with {values}, by which a file tells what its outputs are. Set them back, or fit again."
         )
 
 

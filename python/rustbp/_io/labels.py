@@ -7,6 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.preprocessing import LabelBinarizer
 
 from rustbp._io.arrays import CODES, Arrays
+from rustbp._labels import learnt_of
 
 
 def labels_of(model: Any, arrays: Arrays) -> dict[str, Any] | None:
@@ -39,6 +40,7 @@ def restore_labels(model: Any, labels: dict[str, Any], arrays: Arrays) -> None:
     if labels.get("binarizer_dtype"):
         stored = arrays["label_binarizer.classes_"]
         binarizer.classes_ = stored.view(labels["binarizer_dtype"]).ravel()
+    model._learnt_output = learnt_of(model, labels["kind"])
 
 
 def _label_array(what: str, labels: Any) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ from rustbp._training.network import activations_of
 
 def add_regressor(g: Nodes, X: str, model: Any, output: str) -> None:
     a = _forward(g, X, model)
-    quantiles = _quantiles.of(model)
+    quantiles = _quantiles.learnt(model)
     if quantiles is not None:
         a = _in_order(g, a, quantiles)
     g.add("Identity", a, output=output)

@@ -41,6 +41,8 @@ def activations_of(model: Any) -> tuple[str, ...]:
     """The activation of each layer of a fitted model, the output layer's last."""
     names, n_hidden = model.activation, len(model.coefs_) - 1
     hidden = (names,) * n_hidden if isinstance(names, str) else tuple(map(str, names))
+    if len(hidden) != n_hidden:
+        _refuse(model, "activation", f"a str among {set(_core.ACTIVATIONS)!r}", n_hidden)
     return (*hidden, model.out_activation_)
 
 

@@ -1,7 +1,7 @@
 """Perceptrons that train on a Dask cluster, where the data is. Needs the extra ``rustbp[dask]``: dask and distributed.
 
-Imports `partitions`, the estimators `classifier` and `regressor`, `_training`, `_typing` and `_warn`. Start with
-`estimators`; `collections` makes partitions of what Dask has, and `engine` runs tasks on them.
+Imports `partitions`, the estimators `classifier` and `regressor`, `_quantiles`, `_training`, `_typing` and `_warn`.
+Start with `estimators`; `collections` makes partitions of what Dask has, and `engine` runs tasks on them.
 
 `DaskMLPClassifier` and `DaskMLPRegressor` have the parameters of the local classes, and four more.
 """

@@ -11,6 +11,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from rustbp import _quantiles
 from rustbp._training.validation import Given
 from rustbp._typing import fit_context
 from rustbp._warn import warn
@@ -274,7 +275,7 @@ class OnDask:
         model = self.to_local().without_optimizer()
         if not is_collection(X):
             return model.score(X, y, sample_weight)
-        if np.ndim(getattr(model, "quantile", 0.5)):
+        if not is_classifier(model) and _quantiles.learnt(model) is not None:
             raise ValueError("D² of several quantiles is no sum over partitions; score a sample.")
         collected = Collected(self._local.__name__, X, y, sample_weight)
         with using(client_of(self), self.replicas) as engine:

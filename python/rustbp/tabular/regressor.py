@@ -254,7 +254,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     def _quantiles(self) -> Numbers | None:
         """Those that the members have learnt, whatever the parameters are by now."""
         check_is_fitted(self)
-        return _quantiles.of(self.members_[0])
+        return _quantiles.learnt(self.members_[0])
 
     def _targets(self, y: Any, n_rows: int, weight: Any) -> Targets:
         # A wrong quantile is told before any work.
@@ -280,7 +280,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         mean, scale = fitted["target_mean_"], fitted["target_scale_"]
         # The difference of halves is finite.
         y = (0.5 * y - 0.5 * mean) / (0.5 * scale)
-        return _quantiles.repeat(self, y.reshape(-1, 1))
+        return _quantiles.repeat(_quantiles.of(self), y.reshape(-1, 1))
 
     def _for_scorers(self, y: Any, fitted: dict[str, Any]) -> Any:
         return fitted["target_mean_"] + fitted["target_scale_"] * y[:, 0]
