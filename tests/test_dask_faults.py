@@ -324,10 +324,24 @@ def test_what_is_wrong_with_one_partition(client, kind, estimator):
         model.to_local()
 
 
-def test_weights_that_some_partitions_lack_are_refused_before_they_are_mixed(client):
-    some = [pair if i else (*pair, np.ones(len(pair[1]))) for i, pair in enumerate(PARTS)]
-    with pytest.raises(ValueError, match=r"weights, or none; got weights in 1 of 8"):
-        classifier(mix=True).fit([dask.delayed(pair) for pair in some])
+MIXED = {
+    "weights": (lambda X, y: (X, y, np.ones(len(y))), r"weights, or none; got weights in 1 of 8"),
+    "X": (
+        lambda X, y: (np.where(np.arange(20) == 3, np.nan, X), y),
+        "Partition 5: Input X contains",
+    ),
+    "columns": (lambda X, y: (X[:, :19], y), "Partition 5: X has 19 features, but .* 20 features"),
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
+def test_what_is_wrong_is_said_before_rows_are_mixed(client, kind):
+    change, message = MIXED[kind]
+    data = [*PARTS]
+    data[5] = change(*PARTS[5])
+    with pytest.raises(ValueError, match=message):
+        classifier(mix=True).fit([dask.delayed(pair) for pair in data])
+    assert_nothing_is_left(client)
 
 
 def test_a_regressor_has_the_bits_of_the_local_loop(client):

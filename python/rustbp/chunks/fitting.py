@@ -21,7 +21,7 @@ from rustbp._warn import warn
 from rustbp.chunks.sources import checked, read
 from rustbp.partitions.fitting import Engine, Partitions, run, scans_of
 from rustbp.partitions.part import column, named, parts
-from rustbp.partitions.planning import Plan, check_weights, mean_skew
+from rustbp.partitions.planning import Plan, check_columns, check_weights, mean_skew
 
 ROOM = 256 << 20
 """Bytes of rows in memory at a time, where nobody says how many chunks are mixed with each other."""
@@ -164,16 +164,10 @@ def _in_memory(
         return estimator._train(estimator._copy(), X, y, weight, **told)
     except ValueError:
         if len(found) > 1:
-            _check(estimator, {number: X for number, (X, _, _) in zip(numbers, found, strict=True)})
+            # Which of them is it?
+            rows = {number: X for number, (X, _, _) in zip(numbers, found, strict=True)}
+            check_columns(estimator, rows)
         raise
-
-
-def _check(estimator: Any, chunks: dict[int, Any]) -> None:
-    """Look which chunk does not fit, where all of them together do not."""
-    model = estimator._copy()
-    for number, X in chunks.items():
-        with named(number):
-            _arrays.validated(model, X, reset=X is next(iter(chunks.values())))
 
 
 def _together(arrays: Sequence[Any]) -> Any:

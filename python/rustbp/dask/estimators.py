@@ -20,7 +20,7 @@ from rustbp.dask.engine import DaskEngine, Part, client_of, using
 from rustbp.dask.mixing import mixed
 from rustbp.partitions.fitting import Partitions, run, scans_of
 from rustbp.partitions.part import column, named, parts
-from rustbp.partitions.planning import check_weights, head, mean_skew, scan
+from rustbp.partitions.planning import check_columns, check_weights, head, mean_skew, scan
 from rustbp.partitions.scores import errors, total
 
 CONSTRAINTS: dict[str, list[Any]] = {
@@ -172,6 +172,8 @@ class OnDask:
             )
             warn(f"The partitions differ in their labels (by {skew:.2f}; 0.25 is much): {what}.")
         if mixes and sum(n > 0 for n in rows) > 1:
+            heads = {i: found["head"] for i, found in enumerate(scans) if found["head"] is not None}
+            check_columns(learner, heads)
             seed = learner.random_state
             seed = int(seed) if isinstance(seed, Integral) else secrets.randbits(31)
             made, _ = mixed(collected.parts, rows, seed, engine)

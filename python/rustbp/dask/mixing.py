@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_array
 
 from rustbp.dask.engine import DaskEngine, Part
 from rustbp.partitions.part import column, named, parts
@@ -48,6 +48,8 @@ def cut(
     """A partition in random slices."""
     with named(partition):
         X, y, sample_weight = parts(X, y, sample_weight)
+        # What is wrong with its rows is said of it, not of the new ones.
+        check_array(X, accept_sparse=True, dtype=None, ensure_min_samples=0, input_name="X")
     y = column(y)
     rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, MIX, partition, 0]))
     found = []

@@ -186,6 +186,14 @@ def check_weights(scans: Sequence[dict[str, Any]]) -> None:
         )
 
 
+def check_columns(model: Any, parts: dict[int, Any]) -> None:
+    """Refuse a partition whose X does not have the columns of the first; parts are some rows of each."""
+    model = model._copy()
+    for number, X in parts.items():
+        with named(number):
+            _arrays.validated(model, X, reset=number == next(iter(parts)))
+
+
 def stub(scans: Sequence[dict[str, Any]], first: Any, model: Any, classes: Any) -> tuple[Any, Any]:
     """A few rows that have all labels, or the whole range of targets, from which an estimator learns what it has to
     know before its first epoch; ``first`` is a row of X."""
