@@ -303,3 +303,9 @@ def test_every_name_is_a_schedule():
         fitted = model(schedule=name).fit(X.astype(np.float32), Y)
         assert np.isfinite(fitted.loss_)
         assert fitted.coefs_[0].dtype == np.float32
+
+
+def test_epochs_may_be_counted_in_a_small_integer():
+    """Whose products with the number of mini-batches do not fit in it."""
+    few, small = (model(schedule="cosine", max_iter=n) for n in (100, np.int8(100)))
+    assert_array_equal(steps_of(small), steps_of(few))

@@ -100,6 +100,23 @@ def test_bad_parameters_are_refused(parameter, value):
         fitted(**{parameter: value})
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value", "same"),
+    [
+        # As scikit-learn's n_estimators is.
+        ("n_ensemble", True, 1),
+        ("n_ensemble", np.uint8(2), 2),
+        ("n_epochs", np.int8(100), 100),
+        ("batch_size", np.uint8(70), 70),
+    ],
+)
+def test_integers_of_other_types_are_integers(parameter, value, same):
+    with pytest.raises(ValueError, match=f"'{parameter}' parameter.* must be an int"):
+        fitted(**{parameter: float(value)})
+    expected = fitted(**{parameter: same}).predict_proba(TABLE)
+    assert_array_equal(fitted(**{parameter: value}).predict_proba(TABLE), expected)
+
+
 @pytest.mark.parametrize("quantile", [0.0, 1.5, [0.5, 1.0], [], "half", [0.1, "x"]])
 def test_bad_quantiles_are_refused_before_any_work(quantile):
     with pytest.raises(ValueError, match="'quantile' parameter of TabularMLPRegressor"):

@@ -75,7 +75,7 @@ def step_sizes(model: Any, step: float, updates: int, n_batches: int) -> Numbers
     schedule, warmup = model.schedule, model.warmup
     if schedule is None and warmup == 0:
         return None
-    progress = (updates + np.arange(n_batches)) / (model.max_iter * n_batches)
+    progress = (updates + np.arange(n_batches)) / (int(model.max_iter) * n_batches)
     # The schedule has what the warm-up leaves.
     rest = np.clip((progress - warmup) / (1 - warmup), 0, 1)
     factors = _factors(schedule, rest)

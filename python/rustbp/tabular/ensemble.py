@@ -230,19 +230,21 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
         sizes: list[int],
     ) -> list[Member]:
         """The members before their first epoch."""
+        # True is an integer to scikit-learn, and products of NumPy's small integers overflow.
+        n_ensemble = int(self.n_ensemble)
         few = rows.X.dtype == np.float64
         there = np.arange(len(rows.y))
         if scored.sample_weight is not None:
             there = there[scored.sample_weight > 0]
         classes = None if targets.classes is None else targets.classes[there]
         if judged_on is None:
-            splits = folds.splits(rng, self.n_ensemble, len(there), classes)
+            splits = folds.splits(rng, n_ensemble, len(there), classes)
         else:
-            splits = [(np.arange(len(there)), None)] * self.n_ensemble
-        seeds = rng.randint(SEEDS, size=self.n_ensemble)
+            splits = [(np.arange(len(there)), None)] * n_ensemble
+        seeds = rng.randint(SEEDS, size=n_ensemble)
         y = self._for_scorers(targets.y, targets.fitted)
         in_units = self._in_units(targets.fitted)
-        n_threads = max(1, self._all_threads() // self.n_ensemble)
+        n_threads = max(1, self._all_threads() // n_ensemble)
         members = []
         for number, ((learns, held_out), seed) in enumerate(zip(splits, seeds, strict=True)):
             order, validation = there[learns], judged_on
@@ -261,18 +263,18 @@ class BaseTabularMLP(DocLinkMixin, BaseEstimator, ABC):
             model = self._member(targets, int(seed))
             model.set_params(
                 hidden_layer_sizes=tuple(sizes),
-                batch_size=self.batch_size,
+                batch_size=int(self.batch_size),
                 beta_2=recipe.BETA_2,
                 dropout=0.0 if few else self.dropout,
                 early_stopping=validation is not None,
                 learning_rate_init=self.learning_rate_init,
-                max_iter=self.n_epochs,
+                max_iter=int(self.n_epochs),
                 n_iter_no_change=np.inf,
                 n_threads=self.n_threads,
                 weight_decay=self.weight_decay,
             )
             model.n_features_in_ = rows.X.shape[1]
-            line = f"Member {number + 1} of {self.n_ensemble}" if self.verbose else None
+            line = f"Member {number + 1} of {n_ensemble}" if self.verbose else None
             members.append(Member(model, rows, order, validation, n_threads, line))
         return members
 
