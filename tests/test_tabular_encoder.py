@@ -331,6 +331,29 @@ def test_set_output_and_pickle():
     assert list(pickle.loads(pickle.dumps(encoder)).transform(frame)) == ["a", "b_y"]
 
 
+def test_names_are_different():
+    """Numbers keep theirs, wherever they stand; pandas and polars take no column twice."""
+    frame = pd.DataFrame(
+        {
+            "a": [1.0, NAN, 3.0, 4.0],
+            "a_missing": [4.0, 3.0, 2.0, 1.5],
+            "c": ["x", "y", "z", "b_x"],
+            "c_b": ["x", "y", "z", "y"],
+            "c_x_2": [1.0, 2.0, 3.0, 5.0],
+            "c_x": [1.0, 2.0, 3.0, 5.0],
+        }
+    )
+    encoder = TabularEncoder(n_bins=0).fit(frame)
+    expected = ["a", "a_missing_2", "a_missing", "c_b_x", "c_x_3", "c_y", "c_z", "c_b_x_2"]
+    expected += ["c_b_y", "c_b_z", "c_x_2", "c_x"]
+    assert encoder.get_feature_names_out().tolist() == expected
+    for library in ("pandas", "polars"):
+        encoded = encoder.set_output(transform=library).transform(frame)
+        assert list(encoded.columns) == expected
+    array = TabularEncoder(n_bins=0).fit(frame[["a", "c_x"]].to_numpy())
+    assert array.get_feature_names_out(["b", "b"]).tolist() == ["b", "b_missing", "b_2"]
+
+
 # ---- what is refused ----
 
 

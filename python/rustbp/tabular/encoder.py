@@ -203,12 +203,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of shape (n_features_out,), of str
-            A number keeps its name; its bins, its missing values and the levels of categories add theirs to it.
+            A number keeps its name; its bins, its missing values and the levels of categories add theirs to it. All are
+            different: where another column has such a name already, '_2' is added, or the next number that is free.
         """
         check_is_fitted(self, "n_features_in_")
         names = _check_feature_names_in(self, input_features)
-        found = [feature.names(names[at]) for at, feature in self._features]
-        return np.array([name for part in found for name in part], dtype=object)
+        return np.array(features.all_names(self._features, names), dtype=object)
 
     def _fit_table(self, table: Table, weight: Any) -> "TabularEncoder":
         categorical = _categorical(self.categorical_features, table)

@@ -220,6 +220,28 @@ class Levels:
         }
 
 
+def all_names(found: list[tuple[int, Numbers | Levels]], of_columns: Any) -> list[str]:
+    """Names of all inputs, which are different: those of numbers stay, and others that are taken get a number."""
+    taken = {
+        of_columns[at] for at, feature in found if isinstance(feature, Numbers) and feature.varies
+    }
+    own = set(taken)
+    result = []
+    for at, feature in found:
+        for name in feature.names(of_columns[at]):
+            if name == of_columns[at] and name in own:
+                # Once: names given by hand may occur twice.
+                own.remove(name)
+            elif name in taken:
+                number = 2
+                while f"{name}_{number}" in taken:
+                    number += 1
+                name = f"{name}_{number}"
+            taken.add(name)
+            result.append(name)
+    return result
+
+
 ON = 1.5
 """What the input of a level is where it is the row's: about what the scale of numbers makes of two steps."""
 
