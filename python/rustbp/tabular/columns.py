@@ -27,6 +27,9 @@ _DATES = (
 
 _NUMBERS = (Real, np.bool_, Decimal)
 
+INEXACT = 2.0**53
+"""From here on integers share their float64 with others."""
+
 
 @dataclass
 class Column:
@@ -36,6 +39,8 @@ class Column:
     ----------
     numbers : ndarray of shape (n_rows,), float64, or None
         NaN where missing.
+    integers : ndarray of shape (n_rows,), int, or None
+        Of integers that ``numbers`` does not tell apart: what they are, as categories may be.
     codes : ndarray of shape (n_rows,), int, or None
         Of text: which of ``levels``; -1 where missing.
     levels : list of str
@@ -45,6 +50,7 @@ class Column:
     """
 
     numbers: NDArray[np.float64] | None = None
+    integers: NDArray[Any] | None = None
     codes: NDArray[np.intp] | None = None
     levels: Sequence[str] = ()
     is_category: bool = False
@@ -61,7 +67,8 @@ class Column:
         """Some of its rows."""
         if self.numbers is None:
             return replace(self, codes=self.codes[rows])
-        return replace(self, numbers=self.numbers[rows])
+        integers = None if self.integers is None else self.integers[rows]
+        return replace(self, numbers=self.numbers[rows], integers=integers)
 
 
 @dataclass
@@ -172,7 +179,10 @@ def _of_pandas(series: Any) -> Column:
         column.is_category = True
         return column
     if kind in "biuf":
-        return Column(numbers=series.to_numpy(dtype=np.float64, na_value=np.nan))
+        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        if kind in "iu" and _is_inexact(numbers):
+            return Column(numbers=numbers, integers=series.to_numpy(dtype=f"{kind}8", na_value=0))
+        return Column(numbers=numbers)
     _refuse(kind, series.dtype)
     return _of_objects(series.tolist())
 
@@ -182,7 +192,14 @@ def _of_polars(series: Any) -> Column:
 
     kind = series.dtype
     if kind.is_numeric() or kind in (polars.Boolean, polars.Null):
-        return Column(numbers=series.cast(polars.Float64).to_numpy().astype(np.float64))
+        numbers = series.cast(polars.Float64).to_numpy().astype(np.float64)
+        if kind.is_integer() and _is_inexact(numbers):
+            whole = series.fill_null(0)
+            # NumPy has none of 128 bits.
+            objects = str(kind).endswith("128")
+            integers = np.array(whole.to_list(), dtype=object) if objects else whole.to_numpy()
+            return Column(numbers=numbers, integers=integers)
+        return Column(numbers=numbers)
     if kind.is_temporal():
         _refuse("M", kind)
     if kind in (polars.Categorical, polars.Enum):
@@ -211,9 +228,12 @@ def _of_arrow(values: Any) -> Column:
     if any(is_kind(kind) for is_kind in numeric):
         # Through a chunked array, which has one way to become NumPy's.
         numbers = pyarrow.chunked_array([values]) if isinstance(values, pyarrow.Array) else values
+        whole = numbers
         # Integers beyond 2^53 lose digits, as everywhere else.
-        numbers = numbers.cast(pyarrow.float64(), safe=False).to_numpy()
-        return Column(numbers=numbers.astype(np.float64), is_category=is_category)
+        numbers = numbers.cast(pyarrow.float64(), safe=False).to_numpy().astype(np.float64)
+        inexact = types.is_integer(kind) and _is_inexact(numbers)
+        integers = whole.fill_null(0).to_numpy() if inexact else None
+        return Column(numbers=numbers, integers=integers, is_category=is_category)
     return _of_objects(values.to_pylist(), is_category=is_category)
 
 
@@ -239,7 +259,11 @@ def _same_kind(rows: Any) -> bool:
 def _of_array(X: NDArray[Any]) -> list[Column]:
     kind = X.dtype.kind
     if kind in "biuf":
-        return [Column(numbers=column) for column in np.ascontiguousarray(X.T, dtype=np.float64)]
+        numbers = np.ascontiguousarray(X.T, dtype=np.float64)
+        return [
+            Column(column, X[:, j] if kind in "iu" and _is_inexact(column) else None)
+            for j, column in enumerate(numbers)
+        ]
     _refuse(kind, X.dtype)
     return [_column(_of_objects, X[:, j].tolist(), str(j)) for j in range(X.shape[1])]
 
@@ -279,9 +303,19 @@ def _of_levels(codes: NDArray[np.intp], levels: list[Any]) -> Column:
             numbers[~missing] = [float(level) for level in present]
         except OverflowError:
             raise ValueError("a value is too large for dtype('float64')") from None
+        if _is_inexact(numbers) and all(isinstance(level, Integral) for level in present):
+            # As objects, which no integer is too large for.
+            integers = np.zeros(len(missing), dtype=object)
+            integers[~missing] = [int(level) for level in present]
+            return Column(numbers=numbers[codes], integers=integers[codes])
         return Column(numbers=numbers[codes])
     kept = np.where(missing, -1, np.cumsum(~missing) - 1)
     return Column(codes=kept[codes], levels=[as_text(level) for level in present], is_category=True)
+
+
+def _is_inexact(numbers: NDArray[np.float64]) -> bool:
+    """Whether some of these were integers that others have become too."""
+    return bool((np.abs(numbers) >= INEXACT).any())
 
 
 def is_missing(value: Any) -> bool:

@@ -78,6 +78,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
     end, nearly; a level that they did not have is none of those known, all of whose inputs are 0; columns that have
     names may come in another order.
 
+    Categories that are integers are told apart whatever their size, unless they come as floats: from 2^53 on, those are
+    no longer all integers.
+
     A missing number is replaced by the mean, and an input says that it was missing, if it was in some training row.
 
     Dates are refused: put numbers in their place. A column of categories that has more than 20 levels, and more than

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rustbp.tabular.columns import Column, as_text
+from rustbp.tabular.columns import INEXACT, Column, as_text
 
 Floats = NDArray[np.float64]
 
@@ -173,7 +173,7 @@ class Levels:
     Attributes
     ----------
     levels : list of str or of float
-        Sorted.
+        Sorted. Integers that are no floats are text.
     """
 
     levels: list[Any]
@@ -216,7 +216,9 @@ class Levels:
         return {
             as_text(number): code
             for code, number in enumerate(numbers.tolist())
+            # Large integers are known by their own text alone: others have the same number.
             if np.isfinite(number)
+            and not (abs(number) >= INEXACT and self.levels[code].lstrip("-").isdigit())
         }
 
 
@@ -259,6 +261,9 @@ def fit_levels(counts: dict[Any, int], max_levels: int) -> Levels | None:
 
 def count_levels(column: Column) -> dict[Any, int]:
     """How many rows have each level."""
+    if column.integers is not None:
+        levels, codes = text_of(column)
+        column = Column(codes=codes, levels=levels)
     if column.numbers is not None:
         levels, counts = np.unique(column.numbers, return_counts=True)
         there = ~np.isnan(levels)
@@ -275,10 +280,12 @@ def text_of(column: Column) -> tuple[list[str], NDArray[np.intp]]:
     """The column as text: levels, and codes, -1 where missing."""
     if column.numbers is None:
         return list(column.levels), column.codes
-    values, codes = np.unique(column.numbers, return_inverse=True)
-    there = ~np.isnan(values)
-    # NaN is the last.
-    return [as_text(value) for value in values[there].tolist()], np.where(there[codes], codes, -1)
+    there = ~np.isnan(column.numbers)
+    exact = column.numbers if column.integers is None else column.integers
+    values, found = np.unique(exact[there], return_inverse=True)
+    codes = np.full(len(there), -1)
+    codes[there] = found
+    return [as_text(value) for value in values.tolist()], codes
 
 
 _TRUTH = {"true": 1.0, "false": 0.0}
