@@ -122,6 +122,16 @@ def test_conversion_goes_by_the_fit():
     counts = MLPRegressor(**SETTINGS, loss="poisson", output_activation="softplus").fit(X, Y)
     with pytest.raises(ValueError, match="does not have output activation 'softplus'"):
         counts.set_params(output_activation=None).to_sklearn()
+    interval = MLPRegressor(**SETTINGS, loss="quantile", quantile=[0.1, 0.9]).fit(X, NUMBERS)
+    with pytest.raises(ValueError, match="does not have outputs that are quantiles"):
+        interval.set_params(loss="squared_error").to_sklearn()
+
+
+def test_several_labels_are_scored_as_such():
+    labels = np.column_stack([Y > 0, Y < 2]).astype(int)
+    model = MLPClassifier(**SETTINGS).fit(X, labels)
+    score = model.score(X, labels)
+    assert model.set_params(soft_targets=True).score(X, labels) == score
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
@@ -135,6 +145,23 @@ def test_the_activation_is_read_when_predicting_as_in_sklearn(kind):
     for model in (theirs, ours):
         model.set_params(hidden_layer_sizes=(7, 2))
     assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model.predict(X),
+        lambda model: model.partial_fit(X, Y),
+        lambda model: model.summary(),
+        lambda model: model.to_sklearn(),
+        lambda model: rustbp.input_gradients(model, X),
+        lambda model: rustbp.hidden_activations(model, X),
+    ],
+)
+def test_what_is_no_activation_is_refused(use):
+    model = MLPClassifier(**SETTINGS).fit(X, Y).set_params(activation=5)
+    with pytest.raises(ValueError, match="'activation' parameter of MLPClassifier must be"):
+        use(model)
 
 
 def test_activations_for_other_layers_are_refused():

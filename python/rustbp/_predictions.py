@@ -115,7 +115,8 @@ class ClassPredictions(ClassifierMixin, BaseMultilayerPerceptron):
         accuracy : float
             From 0 to 1. Of several labels per row all must be right.
         """
-        if self.soft_targets and np.ndim(y) == 2:
+        kind = getattr(vars(self).get("_label_binarizer"), "y_type_", "")
+        if self.soft_targets and np.ndim(y) == 2 and not kind.startswith("multilabel"):
             y = _labels.most_probable(y, self.classes_)
         return super().score(X, y, sample_weight)
 

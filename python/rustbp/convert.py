@@ -10,7 +10,7 @@ from sklearn import neural_network
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-from rustbp import _arrays, _labels
+from rustbp import _arrays, _labels, _quantiles
 from rustbp._io.nested import copy_with
 from rustbp._io.registry import ESTIMATORS
 from rustbp._missing import changed, complete
@@ -266,6 +266,8 @@ def _refuse_what_sklearn_lacks(model: Any) -> None:
         asked = vars(model).get("_learnt_output", model.output_activation)
         if asked not in (None, usual):
             lacking.append(f"output activation {asked!r} with loss={model.loss!r}")
+        if hasattr(model, "coefs_") and _quantiles.learnt(model) is not None:
+            lacking.append("outputs that are quantiles")
     kind = getattr(getattr(model, "_label_binarizer", None), "y_type_", None)
     if kind is not None:
         usual = "softmax" if kind == "multiclass" else "logistic"

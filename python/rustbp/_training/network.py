@@ -13,11 +13,22 @@ HYPERPARAMETERS = {"huber": "huber_delta", "quantile": "quantile"}
 """The parameter that a cost depends on."""
 
 
+def _activation(model: Any) -> str | list[str]:
+    """The name of the hidden layers' activation, or that of each; it may have been set to anything since the fit."""
+    names = model.activation
+    if isinstance(names, str):
+        return str(names)
+    try:
+        return list(map(str, names))
+    except TypeError:
+        model._validate_params()
+        raise
+
+
 def functions_of(model: Any) -> dict[str, Any]:
     """What the core calls the activations of ``model``."""
-    names = model.activation
     return {
-        "activation": names if isinstance(names, str) else list(map(str, names)),
+        "activation": _activation(model),
         "output_activation": model.out_activation_,
     }
 
@@ -39,8 +50,8 @@ def network_of(model: Any) -> dict[str, Any]:
 
 def activations_of(model: Any) -> tuple[str, ...]:
     """The activation of each layer of a fitted model, the output layer's last."""
-    names, n_hidden = model.activation, len(model.coefs_) - 1
-    hidden = (names,) * n_hidden if isinstance(names, str) else tuple(map(str, names))
+    names, n_hidden = _activation(model), len(model.coefs_) - 1
+    hidden = (names,) * n_hidden if isinstance(names, str) else tuple(names)
     if len(hidden) != n_hidden:
         _refuse(model, "activation", f"a str among {set(_core.ACTIVATIONS)!r}", n_hidden)
     return (*hidden, model.out_activation_)
@@ -48,8 +59,8 @@ def activations_of(model: Any) -> tuple[str, ...]:
 
 def one_activation(model: Any) -> Any:
     """The name of all hidden layers' activation where there is but one, else what names them."""
-    names = model.activation
-    return names if isinstance(names, str) or len(set(names)) != 1 else str(names[0])
+    names = _activation(model)
+    return names if isinstance(names, str) or len(set(names)) != 1 else names[0]
 
 
 def dropout_of(model: Any, n_hidden: int) -> list[float] | None:
@@ -62,7 +73,7 @@ def dropout_of(model: Any, n_hidden: int) -> list[float] | None:
 def check_layers(model: Any, n_hidden: int) -> None:
     """Refuse activations and dropout that are not those of so many hidden layers."""
     names = model.activation
-    if not isinstance(names, str):
+    if not isinstance(_activation(model), str):
         known = all(isinstance(name, str) and name in _core.ACTIVATIONS for name in names)
         if not known or len(names) != n_hidden:
             _refuse(model, "activation", f"a str among {set(_core.ACTIVATIONS)!r}", n_hidden)
