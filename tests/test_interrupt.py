@@ -76,6 +76,34 @@ print(returned - sent)
 assert np.array_equal(CALL(100), before)
 """
 
+# Threads of Python train the members of a table; the main one, which gets the signal, waits for them. An epoch takes
+# seconds.
+TABLE = """
+import sys, time
+import numpy as np
+from rustbp import TabularMLPRegressor
+from rustbp.tabular.rounds import Rounds
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((200_000, 3))
+y = X @ rng.standard_normal(3)
+run = Rounds.run
+
+def announced(rounds):
+    print("ready", flush=True)
+    run(rounds)
+
+Rounds.run = announced
+model = TabularMLPRegressor(hidden_layer_sizes=(512, 512), n_ensemble=2, n_threads=2)
+try:
+    model.fit(X, y)
+except KeyboardInterrupt:  # no epoch has been trained
+    pass
+returned = time.perf_counter()
+sent = float(sys.stdin.readline())
+print(returned - sent)
+"""
+
 LATEST = 0.2
 TRIES = 4
 
@@ -100,6 +128,11 @@ def test_interrupted_epoch(parameters):
 @pytest.mark.parametrize("call", ["forward", "predict", "backprop"])
 def test_interrupted_call(call, dtype):
     assert_interrupted_in_time(CALL.replace("CALL", call).replace("DTYPE", repr(dtype)))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to one process there")
+def test_interrupted_members_of_a_table():
+    assert_interrupted_in_time(TABLE)
 
 
 def assert_interrupted_in_time(program):

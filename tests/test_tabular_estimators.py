@@ -352,10 +352,10 @@ def test_an_interrupted_fit_keeps_what_it_has(monkeypatch, n_threads):
     """Ctrl-C, as the core raises it, in the third epoch of the second member; in the first one there is nothing yet."""
     whole, at = Member.epoch, 3
 
-    def epoch(member, seconds=None):
+    def epoch(member, *ends):
         if member.epochs_done == at - 1:
             raise KeyboardInterrupt
-        whole(member, seconds)
+        whole(member, *ends)
 
     monkeypatch.setattr(Member, "epoch", epoch)
     with pytest.warns(UserWarning, match="interrupted by user"):

@@ -31,6 +31,7 @@ __all__ = [
     "OPTIMIZERS",
     "OUTPUT_ACTIVATIONS",
     "PAIRS",
+    "Stop",
     "Trainer",
     "__version__",
     "backprop",
@@ -56,6 +57,14 @@ COSTS: tuple[str, ...]
 PAIRS: tuple[tuple[str, str], ...]
 """Costs and the output activations they go with."""
 OPTIMIZERS: tuple[str, ...]
+
+@final
+class Stop:
+    """Ends epochs that other threads are in."""
+
+    def __new__(cls) -> Stop: ...
+    def set(self) -> None: ...
+    def is_set(self) -> bool: ...
 
 @final
 class Trainer:
@@ -124,12 +133,13 @@ class Trainer:
         learning_rates: NDArray[np.float64] | None = None,
         weight_decays: NDArray[np.float64] | None = None,
         seconds: float | None = None,
+        stop: Stop | None = None,
     ) -> tuple[float, float]:
         """Train on the rows ``order`` names (None: all, in turn), in mini-batches.
 
         ``learning_rates`` and ``weight_decays``, shape ``(n_batches,)``, have a number for each mini-batch in the
-        place of that of the trainer. The epoch ends after the mini-batch in which ``seconds`` have passed;
-        ``updates`` says how far it came.
+        place of that of the trainer. The epoch ends after the mini-batch in which ``seconds`` have passed
+        or ``stop`` is set; ``updates`` says how far it came.
 
         The last batch may be smaller than ``batch_size``. Returns the mean cost and the mean L2
         penalty (alpha / 2 times the sum of squared weights / weight of the batch) over the batches,

@@ -43,6 +43,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("COSTS", PyTuple::new(py, costs)?)?;
     module.add("PAIRS", PyTuple::new(py, pairs)?)?;
     module.add("OPTIMIZERS", PyTuple::new(py, Optimizer::NAMES)?)?;
+    module.add_class::<trainer::Stop>()?;
     module.add_class::<trainer::Trainer>()?;
     module.add_function(wrap_pyfunction!(functions::forward, module)?)?;
     module.add_function(wrap_pyfunction!(functions::loss_gradient, module)?)?;

@@ -1,6 +1,7 @@
 //! `_core.Trainer`: a network in training.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use numpy::{Element, IntoPyArray, PyArray2, PyArrayMethods};
@@ -40,6 +41,26 @@ macro_rules! either {
             Inner::F64($trainer) => $body,
         }
     };
+}
+
+/// Ends epochs that other threads are in.
+#[pyclass(frozen, module = "rustbp._core")]
+pub struct Stop(AtomicBool);
+
+#[pymethods]
+impl Stop {
+    #[new]
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Parameters and optimizer state, packed for training.
@@ -126,7 +147,7 @@ impl Trainer {
         either!(&mut self.inner, trainer => trainer.learning_rate = value);
     }
 
-    #[pyo3(signature = (X, y, order, batch_size, sample_weight=None, *, learning_rates=None, weight_decays=None, seconds=None))]
+    #[pyo3(signature = (X, y, order, batch_size, sample_weight=None, *, learning_rates=None, weight_decays=None, seconds=None, stop=None))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of a Python method")]
     #[allow(non_snake_case, reason = "X is a matrix, and the name that users know")]
     fn epoch(
@@ -139,6 +160,7 @@ impl Trainer {
         learning_rates: Option<&Bound<'_, PyAny>>,
         weight_decays: Option<&Bound<'_, PyAny>>,
         seconds: Option<f64>,
+        stop: Option<&Bound<'_, Stop>>,
     ) -> PyResult<(f64, f64)> {
         let threads = self.allowed.share();
         let order = order.map(rows_of).transpose()?;
@@ -150,6 +172,7 @@ impl Trainer {
             learning_rates: learning_rates.as_deref(),
             weight_decays: weight_decays.as_deref(),
             deadline: seconds.and_then(deadline),
+            stop: stop.map(|stop| &stop.get().0),
         };
         either!(&mut self.inner, trainer => {
             let arrays = DataArrays::new(X, y, sample_weight)?;

@@ -1,5 +1,6 @@
 //! The mini-batches of an epoch, and what changes from one of them to the next.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::data::{Rows, check_order};
@@ -18,8 +19,10 @@ pub struct Batches<'a> {
     pub learning_rates: Option<&'a [f64]>,
     /// The weight decay of each batch, likewise.
     pub weight_decays: Option<&'a [f64]>,
-    /// The epoch ends after the batch in which this moment passes.
+    /// The epoch ends after the batch in which this moment passes ...
     pub deadline: Option<Instant>,
+    /// ... or in which somebody sets this.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 impl<'a> Batches<'a> {
@@ -52,6 +55,7 @@ impl<'a> Batches<'a> {
     /// Whether the epoch ends here, after some batches.
     pub(super) fn ends_early(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            || self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 

@@ -90,8 +90,9 @@ class Member:
         """Whether all epochs have been trained, or no more of them would be of any use."""
         return self.epochs_done == self.model.max_iter or self._diverged or self._learns_by_heart
 
-    def epoch(self, seconds: float | None = None) -> None:
-        """Train one epoch, and judge it; it ends after the mini-batch in which so many seconds have passed."""
+    def epoch(self, seconds: float | None = None, stop: _core.Stop | None = None) -> None:
+        """Train one epoch, and judge it; it ends after the mini-batch in which so many seconds have passed. One in
+        which ``stop`` is set ends, too, and does not count."""
         model, trainer = self.model, self._trainer
         self._rng.shuffle(self._order)
         trainer.dropout_seed = int(self._rng.randint(2**31 - 1))
@@ -99,8 +100,10 @@ class Member:
         numbers = self._schedules.of_epoch(self.epochs_done)
         before = trainer.updates
         cost, penalty = trainer.epoch(
-            X, y, self._order, self._batch_size, weight, seconds=seconds, **numbers
+            X, y, self._order, self._batch_size, weight, seconds=seconds, stop=stop, **numbers
         )
+        if stop is not None and stop.is_set():
+            return
         self.epochs_done += 1
         self._judge.take_loss(model._reported_loss(cost, penalty))
         model.learning_rate_curve_.append(float(numbers["learning_rates"][0]))

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sklearn.exceptions import ConvergenceWarning
 
+from rustbp import _core
 from rustbp._warn import warn
 from rustbp.tabular.member import Member
 
@@ -35,7 +36,7 @@ class Rounds:
         self._waiting = [(0, number) for number in range(len(members))]
         self._n_threads = min(n_threads, len(members))
         self._lock = threading.Lock()
-        self._stops = False
+        self._stop = _core.Stop()
         self._max_time = max_time
         self._deadline = math.inf if max_time is None else time.monotonic() + max_time
 
@@ -66,15 +67,15 @@ class Rounds:
                 for future in [pool.submit(self._work) for _ in range(self._n_threads)]:
                     future.result()
             except BaseException:
-                # The others end with the epoch that they are in.
-                self._stops = True
+                # The others end with the mini-batch that they are in.
+                self._stop.set()
                 raise
 
     def _work(self) -> None:
         while (number := self._next()) is not None:
             member = self._members[number]
             seconds = None if self._deadline == math.inf else self._deadline - time.monotonic()
-            member.epoch(seconds)
+            member.epoch(seconds, self._stop)
             if not member.is_done:
                 with self._lock:
                     heapq.heappush(self._waiting, (member.epochs_done, number))
@@ -82,7 +83,7 @@ class Rounds:
     def _next(self) -> int | None:
         """The member that is least far, among those that nobody trains; None if there is nothing to do."""
         with self._lock:
-            if self._stops or not self._waiting:
+            if self._stop.is_set() or not self._waiting:
                 return None
             epochs, number = self._waiting[0]
             if epochs > 0 and time.monotonic() >= self._deadline:
