@@ -3,7 +3,8 @@
 
 use crate::linalg::dense::blocks::{self, parts};
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
-use crate::linalg::kernels::tiles::{Product, TileRegisters};
+use crate::linalg::kernels::tile_registers::TileRegisters;
+use crate::linalg::kernels::tiles::Product;
 use crate::linalg::kernels::{Lane, Operands, Scalar, TilesOf, Vector};
 use crate::linalg::memory::panels::{BLOCK, View, WIDTH};
 
@@ -64,9 +65,10 @@ const TRANSPOSING: usize = 256;
 /// aᵀ δ for a block of up to 16 inputs and the outputs of one panel, or of as many as a tile is wide, with `resume` added to
 /// what `gradient` holds.
 ///
-/// `a` and `delta` are the same rows (or pairs of rows), as many as `size` has depth; `gradient` gets a block for each panel of
-/// `delta`, the rows of `size`, one for each input (16, where products are of tiles), of WIDTH numbers, of which its columns are computed. To be used inside a
-/// [`Kernel`](crate::linalg::kernels::Kernel): the update follows in the same one, while the blocks are in the L1 cache.
+/// `a` and `delta` are the same rows (or pairs of rows), as many as `size` has depth; `gradient` gets a block for each panel
+/// of `delta`, the rows of `size`, one for each input (16, where products are of tiles), of WIDTH numbers, of which its
+/// columns are computed. To be used inside a [`Kernel`](crate::linalg::kernels::Kernel): the update follows in the same
+/// one, while the blocks are in the L1 cache.
 #[inline(always)]
 pub fn outer<V: Vector>(
     a: View<'_, Lane<V>>,

@@ -2,7 +2,8 @@
 
 use crate::linalg::dense::next::Next;
 use crate::linalg::dense::tile::{Size, Tiles, column, cover, panels_of_tile, tile};
-use crate::linalg::kernels::tiles::{Product, TileRegisters};
+use crate::linalg::kernels::tile_registers::TileRegisters;
+use crate::linalg::kernels::tiles::Product;
 use crate::linalg::kernels::{Operands, Vector};
 use crate::linalg::memory::panels::{View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};

@@ -4,7 +4,7 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use crate::linalg::kernels::tiles::{ROW, TileRegisters};
+use crate::linalg::kernels::tile_registers::{ROW, TileRegisters};
 
 /// Whether the processor has tiles for bfloat16 numbers, and the system lets this process use them.
 pub fn available() -> bool {

@@ -3,7 +3,7 @@
 //! What they are for, and how they are rounded: [`dense::bfloat16`](crate::linalg::dense::bfloat16).
 
 use crate::linalg::kernels::operands::{Operands, Pair};
-use crate::linalg::kernels::tiles::TileRegisters;
+use crate::linalg::kernels::tile_registers::TileRegisters;
 use crate::linalg::kernels::vector::Vector;
 use crate::linalg::memory::panels::{BLOCK, Panels, View, WIDTH};
 use crate::linalg::memory::prefetch::{ROWS_AHEAD, prefetch};

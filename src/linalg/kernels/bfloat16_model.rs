@@ -5,7 +5,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use crate::linalg::kernels::bfloat16::{PairRegister, Pairs};
 use crate::linalg::kernels::operands::Pair;
 use crate::linalg::kernels::portable::portable;
-use crate::linalg::kernels::tiles::TileRegisters;
+use crate::linalg::kernels::tile_registers::TileRegisters;
 use crate::linalg::kernels::vector::Vector;
 use crate::linalg::memory::panels::{BLOCK, WIDTH};
 

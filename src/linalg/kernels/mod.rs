@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod math;
 pub mod operands;
 pub mod scalar;
+pub mod tile_registers;
 pub mod tiles;
 pub mod vector;
 

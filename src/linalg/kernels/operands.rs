@@ -4,7 +4,7 @@
 //! term each, or two. The right matrix of a product has its terms along the rows of a panel, the left one along its columns
 //! (δ wᵀ, a w) or along its rows too (aᵀ δ).
 
-use crate::linalg::kernels::tiles::TileRegisters;
+use crate::linalg::kernels::tile_registers::TileRegisters;
 use crate::linalg::memory::panels::{Panels, View};
 
 /// Two bfloat16 numbers, consecutive terms of a sum: the first in the low half.

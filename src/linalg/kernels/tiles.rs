@@ -1,8 +1,8 @@
 //! Products in tiles: 16 rows of 32 bfloat16 numbers and 32 rows of 16 columns in one instruction.
 //!
-//! A tile is a register of 16 rows of 64 bytes; there are eight. In the form that `linalg::dense::bfloat16` gives to the
-//! matrices, 16 rows of a panel are such a register already, of each matrix: the left one has 16 pairs of terms in a row,
-//! the right one in each row a pair of terms of 16 columns.
+//! A [tile](crate::linalg::kernels::tile_registers) is a register of 16 rows of 64 bytes. In the form that
+//! `linalg::dense::bfloat16` gives to the matrices, 16 rows of a panel are such a register already, of each matrix: the left
+//! one has 16 pairs of terms in a row, the right one in each row a pair of terms of 16 columns.
 //!
 //! ```text
 //! even[i][j] = Σ a[i][p].0 b[p][j].0, p = 0 .. 15          odd[i][j] = Σ a[i][p].1 b[p][j].1
@@ -13,47 +13,8 @@
 //! (`Isa::rows_together`), so that results are the same for any number.
 
 use crate::linalg::kernels::operands::Pair;
+use crate::linalg::kernels::tile_registers::{ROW, TileRegisters};
 use crate::linalg::memory::panels::{BLOCK, WIDTH};
-
-/// Bytes of a row of a tile.
-pub const ROW: usize = WIDTH * size_of::<Pair>();
-
-/// Eight tiles of a thread.
-pub trait TileRegisters {
-    /// Whether a processor has them.
-    const THERE: bool;
-
-    fn new() -> Self;
-
-    /// # Safety
-    /// This thread has tiles.
-    unsafe fn zero<const T: usize>(&mut self);
-
-    /// # Safety
-    /// This thread has tiles; 16 rows of 64 bytes are readable, `row` bytes apart.
-    unsafe fn load<const T: usize>(&mut self, from: *const u8, row: usize);
-
-    /// # Safety
-    /// This thread has tiles; 16 rows of 64 bytes are writable, one after the other.
-    unsafe fn store<const T: usize>(&self, to: *mut u8);
-
-    /// Add the products of a tile of the left matrix and one of the right one.
-    ///
-    /// # Safety
-    /// This thread has tiles.
-    unsafe fn multiply<const SUM: usize, const LEFT: usize, const RIGHT: usize>(&mut self);
-}
-
-/// No tiles.
-impl TileRegisters for () {
-    const THERE: bool = false;
-
-    fn new() -> Self {}
-    unsafe fn zero<const T: usize>(&mut self) {}
-    unsafe fn load<const T: usize>(&mut self, _from: *const u8, _row: usize) {}
-    unsafe fn store<const T: usize>(&self, _to: *mut u8) {}
-    unsafe fn multiply<const SUM: usize, const LEFT: usize, const RIGHT: usize>(&mut self) {}
-}
 
 /// A tile put together where a matrix has less than a whole one.
 #[repr(C, align(64))]
