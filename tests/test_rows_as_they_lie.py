@@ -2,6 +2,7 @@
 
 import pathlib
 import pickle
+import re
 import tracemalloc
 
 import numpy as np
@@ -163,9 +164,15 @@ def test_streams_are_told_where_they_can_be_read(make, what):
         MLPClassifier().fit(make(), LABELS)
 
 
-@pytest.mark.parametrize("path", ["rows.parquet", pathlib.Path("rows.parquet")])
-def test_paths_too(path):
-    with pytest.raises(TypeError, match=r"X is a path, 'rows\.parquet'\. rustbp\.chunks\.parquet"):
+@pytest.mark.parametrize(
+    ("path", "error", "words"),
+    [
+        ("rows.parquet", ValueError, "string to float: 'rows.parquet'. If it is a path: "),
+        (pathlib.Path("rows.parquet"), TypeError, "X is a path, 'rows.parquet'. "),
+    ],
+)
+def test_paths_too(path, error, words):
+    with pytest.raises(error, match=re.escape(f"{words}rustbp.chunks.parquet")):
         MLPClassifier().fit(path, LABELS)
 
 

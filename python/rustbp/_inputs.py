@@ -21,6 +21,8 @@ _STREAMS = {
 }
 """What has rows, but does not give them all at once."""
 
+_FILES = "rustbp.chunks.parquet and .npy make of files what fit reads."
+
 
 def are_chunks(X: Any) -> bool:
     """Whether X, given without y, is what has ``len()`` and ``X[i] -> (X, y[, sample_weight])``."""
@@ -50,6 +52,8 @@ def check(model: Any, **given: Any) -> None:
     TypeError
         For iterators, lazy frames and readers, which cannot be gone over again in another order, for paths, for
         chunks beside arrays, and for Dask's objects that are no arrays.
+    ValueError
+        For text.
     """
     kind = type(model).__name__
     elsewhere = f"rustbp.dask.Dask{kind} trains where the data is"
@@ -70,10 +74,11 @@ def check(model: Any, **given: Any) -> None:
                     f"X is Dask's {what}: fit computes all of it in this process, whose memory must have room for it. "
                     f"{elsewhere}."
                 )
-        elif isinstance(data, str | os.PathLike):
-            raise TypeError(
-                f"{name} is a path, {os.fspath(data)!r}. rustbp.chunks.parquet and .npy make of files what fit reads."
-            )
+        elif isinstance(data, str) and name.startswith("X"):
+            # scikit-learn's words, and what may have been meant.
+            raise ValueError(f"could not convert string to float: {data!r}. If it is a path: {_FILES}")
+        elif isinstance(data, os.PathLike):
+            raise TypeError(f"{name} is a path, {os.fspath(data)!r}. {_FILES}")
         elif module == "rustbp" and what == "Chunks":
             raise TypeError(
                 f"{name} has chunks, whose targets are in them: fit(chunks) without y, and X_val=chunks without y_val "
