@@ -76,7 +76,9 @@ def check(model: Any, **given: Any) -> None:
                 )
         elif isinstance(data, str) and name.startswith("X"):
             # scikit-learn's words, and what may have been meant.
-            raise ValueError(f"could not convert string to float: {data!r}. If it is a path: {_FILES}")
+            raise ValueError(
+                f"could not convert string to float: {data!r}. If it is a path: {_FILES}"
+            )
         elif isinstance(data, os.PathLike):
             raise TypeError(f"{name} is a path, {os.fspath(data)!r}. {_FILES}")
         elif module == "rustbp" and what == "Chunks":
