@@ -1,7 +1,7 @@
 """One partition: X, y and weights, however they come, and errors that say which one they are of."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,18 @@ def parts(X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, A
     return np.asarray(X) if isinstance(X, list) else X, y, sample_weight
 
 
-@contextmanager
-def named(partition: int | None) -> Iterator[None]:
+def named(partition: int | None) -> AbstractContextManager[None]:
     """Have errors say which partition they are of."""
+    return nullcontext() if partition is None else behind(f"Partition {partition}")
+
+
+@contextmanager
+def behind(words: str) -> Iterator[None]:
+    """Have errors begin with these words."""
     try:
         yield
     except (TypeError, ValueError, ZeroDivisionError) as error:
-        if partition is None:
-            raise
-        text = f"Partition {partition}: {error}"
+        text = f"{words}: {error}"
         try:
             again: Exception = type(error)(text)
         except Exception:  # Some take more than a text.

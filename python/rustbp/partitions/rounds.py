@@ -2,8 +2,8 @@
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rustbp import _core
 from rustbp._training import packed
 from rustbp._warn import warn
+from rustbp.partitions.part import behind
 from rustbp.partitions.planning import ORDER, Plan
 from rustbp.partitions.scores import score, total
 from rustbp.partitions.work import (
@@ -46,10 +47,14 @@ def _submitted(
     data: Sequence[Any],
     function: Any,
     state: Any,
-    options: Sequence[dict[str, Any]],
+    options: Sequence[dict[str, Any]] | None = None,
     **common: Any,
 ) -> list[Any]:
-    """Tasks for a state and each of the parts, in their order, submitted in the order that suits the engine."""
+    """Tasks for a state and each of the parts, in their order, submitted in the order that suits the engine.
+
+    ``options`` are those of each task; None: the parts are all partitions, and a task is told the number of its own.
+    """
+    options = options or [{"partition": number} for number in range(len(data))]
     common["n_threads"] = engine.n_threads
     handles: list[Any] = [None] * len(data)
     for i in engine.arranged(data):
@@ -277,24 +282,14 @@ class Scores:
             self._data,
             score,
             state,
-            [{"partition": number} for number in range(len(self._data))],
             plan=self._plan,
             held_out=self._held_out,
         )
-        with _of_validation(not self._held_out):
+        # Held-out rows are of the partitions that are trained on.
+        others = nullcontext() if self._held_out else behind("The validation data does not fit")
+        with others:
             found, loss = total(self._engine.gather(sums), model)
         return (-loss if model.scoring == "loss" else found), loss
-
-
-@contextmanager
-def _of_validation(others: bool) -> Iterator[None]:
-    """Have errors say that they are not of the partitions that are trained on."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        if not others:
-            raise
-        raise type(error)(f"The validation data does not fit: {error}") from error
 
 
 class Summed:
@@ -321,7 +316,6 @@ class Summed:
             self._data,
             gradient,
             where,
-            [{"partition": number} for number in range(len(self._data))],
             plan=self._plan,
         )
         (found,) = self._engine.gather([self._engine.submit(sum_of_gradients, *sums)])
